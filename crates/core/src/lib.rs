@@ -1,1 +1,48 @@
-//! Under construction.
+//! The engine of formwork: declare, plan, apply.
+//!
+//! *Declare* ([`Stack`], [`Scope`]) is pure and synchronous. *Plan* gathers what is recorded and
+//! what is there, then calls a pure function. *Apply* is the only writer, and decides nothing that
+//! the plan did not. The crate knows no cloud, no terminal, no environment and no disk: providers
+//! and stores are traits.
+
+extern crate self as formwork_core;
+
+mod check;
+mod declare;
+mod expr;
+mod identity;
+mod output;
+mod provider;
+mod resource;
+mod schema;
+mod stack;
+pub mod state;
+pub mod value;
+
+pub use check::{Check, Target};
+pub use declare::{
+    Component, Declaration, DeclareError, Options, Problem, Reference, ResourceRef, Scope, Site,
+    Timeouts, WithOptions,
+};
+//MACROSpub use formwork_macros::{Inputs, Outputs, Resource};
+pub use identity::{Address, Identity, ParseIdError, ResourceId, Seed};
+pub use output::{Input, Output, all, json, zip};
+pub use provider::{
+    BoxFuture, CreateFailure, ErrorKind, Handler, LookupHandler, Provider, ProviderError, Registry,
+    Seen, Settling,
+};
+pub use resource::{
+    Changes, Context, CreateError, Deletion, FoundBy, Inputs, Known, Lifecycle, Lookup, Observed,
+    Outputs, Resource, Settled,
+};
+pub use schema::{Field, Group, OutputField, OutputSchema, ResourceType, Schema};
+pub use stack::Stack;
+pub use value::Secret;
+
+/// What the macros expand to; not for use by hand.
+#[doc(hidden)]
+pub mod __private {
+    pub use bon;
+
+    pub use crate::output::{Members, TextPart, join_text};
+}

@@ -1,0 +1,311 @@
+//! What a program adds resources and components to.
+
+use std::{marker::PhantomData, panic::Location, sync::Arc, time::Duration};
+
+use serde::Serialize;
+
+use super::{
+    Options, Reference, Site, Timeouts,
+    program::{Builder, Node, NodeKind},
+};
+use crate::{
+    expr::Expr,
+    identity::Address,
+    output::{Input, Members},
+    resource::{Lookup, Outputs, Resource},
+    value::Value,
+};
+
+/// A place in the tree of a stack.
+pub struct Scope<'a> {
+    path: String,
+    options: Options,
+    site: Option<Site>,
+    builder: &'a mut Builder,
+}
+
+impl<'a> Scope<'a> {
+    pub(crate) fn root(builder: &'a mut Builder) -> Self {
+        Self { path: String::new(), options: Options::default(), site: None, builder }
+    }
+}
+
+impl Scope<'_> {
+    /// Adds a resource or a component under `name`, and returns its late-bound outputs.
+    ///
+    /// A name is unique in its scope, not empty, and has no `/`. Mistakes are collected, and
+    /// reported all at once when the declaration is finished.
+    #[track_caller]
+    pub fn add<C: Component>(&mut self, name: impl AsRef<str>, component: C) -> C::Handle {
+        let mut scope = self.enter(name.as_ref(), Location::caller());
+        component.declare(&mut scope)
+    }
+
+    /// Asks a question whose answer is recorded and pinned: it changes only when lookups are
+    /// refreshed on purpose, and then shows as a change.
+    #[track_caller]
+    pub fn lookup<L: Lookup>(
+        &mut self,
+        name: impl AsRef<str>,
+        query: impl Into<Input<L>>,
+    ) -> <L::Answer as Outputs>::Handle {
+        let scope = self.enter(name.as_ref(), Location::caller());
+        let node = Node {
+            address: Address::new(scope.path.as_str()),
+            kind: NodeKind::Lookup {
+                kind: L::KIND,
+                inputs: L::SCHEMA,
+                outputs: <L::Answer as Outputs>::SCHEMA,
+            },
+            inputs: query.into().expr,
+            options: scope.options.clone(),
+            declared_at: scope.site(),
+        };
+        L::Answer::handle(scope.builder.add(node))
+    }
+
+    /// Makes `output` an output of the whole stack, under `name`: recorded, and shown to the user.
+    #[track_caller]
+    pub fn export<T>(&mut self, name: impl Into<String>, output: impl Into<Input<T>>) {
+        let name = name.into();
+        if self.builder.program.exports.iter().any(|(taken, _)| *taken == name) {
+            let site = Site { outer: Location::caller(), inner: Location::caller() };
+            let address = Address::new(self.path.as_str());
+            self.builder.problem(
+                &address,
+                None,
+                site,
+                format!("the output `{name}` is exported twice"),
+            );
+        }
+        self.builder.program.exports.push((name, output.into().expr));
+    }
+
+    /// Reports something wrong with what is being declared; the declaration goes on, so that all
+    /// problems are reported together, and then fails.
+    #[track_caller]
+    pub fn problem(&mut self, field: Option<&str>, message: impl Into<String>) {
+        let here = Location::caller();
+        let site = self.site.unwrap_or(Site { outer: here, inner: here });
+        let address = Address::new(self.path.as_str());
+        self.builder.problem(&address, field, site, message.into());
+    }
+
+    /// The name of the stack.
+    #[must_use]
+    pub fn stack(&self) -> Arc<str> {
+        self.builder.program.stack.clone()
+    }
+
+    /// The path of this scope from the stack's root; empty at the root.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn site(&self) -> Site {
+        self.site.unwrap_or_else(|| {
+            let here = Location::caller();
+            Site { outer: here, inner: here }
+        })
+    }
+
+    fn enter(&mut self, name: &str, here: &'static Location<'static>) -> Scope<'_> {
+        let path =
+            if self.path.is_empty() { name.to_owned() } else { format!("{}/{name}", self.path) };
+        let site = Site { outer: self.site.map_or(here, |site| site.outer), inner: here };
+        if name.is_empty() || name.contains('/') || name.chars().any(char::is_control) {
+            let address = Address::new(self.path.as_str());
+            self.builder.problem(
+                &address,
+                None,
+                site,
+                format!("{name:?} is no name: expected text without `/` and control characters"),
+            );
+        }
+        Scope { path, options: self.options.clone(), site: Some(site), builder: self.builder }
+    }
+}
+
+/// Anything that can be added to a [`Scope`]: one resource, or a subtree of them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be added to a scope",
+    note = "finish a resource with `.build()`, or implement `Component` for `{Self}`"
+)]
+pub trait Component: Sized {
+    /// The outputs that the surrounding program may use.
+    type Handle;
+
+    /// Adds this component's children to `scope`.
+    fn declare(self, scope: &mut Scope<'_>) -> Self::Handle;
+
+    /// This component with options that all its children inherit.
+    fn with_options(self) -> WithOptions<Self> {
+        WithOptions { component: self, options: Options::default() }
+    }
+}
+
+/// One resource with late-bound inputs, and its options; made by a derived builder.
+pub struct Declaration<R> {
+    inputs: Arc<Expr>,
+    options: Options,
+    _resource: PhantomData<fn() -> R>,
+}
+
+impl<R: Resource> Declaration<R> {
+    /// A declaration of the given fields; what derived builders end in.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn new(members: Members) -> Self {
+        Self {
+            inputs: Arc::new(Expr::Members(members.0)),
+            options: Options::default(),
+            _resource: PhantomData,
+        }
+    }
+}
+
+impl<R: Resource> From<R> for Declaration<R> {
+    fn from(resource: R) -> Self {
+        Self {
+            inputs: Input::from(resource).expr,
+            options: Options::default(),
+            _resource: PhantomData,
+        }
+    }
+}
+
+impl<R: Resource> Component for Declaration<R> {
+    type Handle = <R::Outputs as Outputs>::Handle;
+
+    fn declare(self, scope: &mut Scope<'_>) -> Self::Handle {
+        let mut options = self.options;
+        scope.options.inherit(&mut options);
+        let node = Node {
+            address: Address::new(scope.path.as_str()),
+            kind: NodeKind::Resource(R::TYPE),
+            inputs: self.inputs,
+            options,
+            declared_at: scope.site(),
+        };
+        R::Outputs::handle(scope.builder.add(node))
+    }
+}
+
+/// A component with options for all its children; see [`Component::with_options`].
+pub struct WithOptions<C> {
+    component: C,
+    options: Options,
+}
+
+impl<C: Component> Component for WithOptions<C> {
+    type Handle = C::Handle;
+
+    fn declare(self, scope: &mut Scope<'_>) -> C::Handle {
+        let mut options = self.options;
+        scope.options.inherit(&mut options);
+        scope.options = options;
+        self.component.declare(scope)
+    }
+}
+
+macro_rules! option_setters {
+    ($($type:ty [$($generics:tt)*]),*) => {$(
+        impl<$($generics)*> $type {
+            /// Refuses every plan that would delete or replace it.
+            #[must_use]
+            pub fn protect(mut self) -> Self {
+                self.options.protect = true;
+                self
+            }
+
+            /// Leaves the object in the cloud when it is no longer wanted.
+            #[must_use]
+            pub fn retain(mut self) -> Self {
+                self.options.retain = true;
+                self
+            }
+
+            /// Deletes the old object before making the new one, when it is replaced.
+            #[must_use]
+            pub fn delete_first(mut self) -> Self {
+                self.options.delete_first = Some(true);
+                self
+            }
+
+            /// Makes the new object before deleting the old one, even where the type would not.
+            #[must_use]
+            pub fn create_first(mut self) -> Self {
+                self.options.delete_first = Some(false);
+                self
+            }
+
+            /// Does not act on changes of these field paths; on create the program's values are used.
+            #[must_use]
+            pub fn ignore_changes<P: Into<String>>(mut self, paths: impl IntoIterator<Item = P>) -> Self {
+                self.options.ignore_changes.extend(paths.into_iter().map(Into::into));
+                self
+            }
+
+            /// Replaces when one of these fields changes, although it could be updated in place.
+            #[must_use]
+            pub fn replace_on<P: Into<String>>(mut self, fields: impl IntoIterator<Item = P>) -> Self {
+                self.options.replace_on.extend(fields.into_iter().map(Into::into));
+                self
+            }
+
+            /// Replaces when `value` differs from the one at the last apply.
+            #[must_use]
+            pub fn trigger(mut self, value: impl Serialize) -> Self {
+                // What can not be converted can not be compared either, so it never triggers.
+                self.options.trigger = Value::from_data(&value).ok();
+                self
+            }
+
+            /// Waits for another resource, although no input comes from it.
+            #[must_use]
+            pub fn after(mut self, other: &(impl Reference + ?Sized)) -> Self {
+                self.options.after.extend(other.references());
+                self
+            }
+
+            /// Replaces it whenever the other resource is replaced.
+            #[must_use]
+            pub fn replace_with(mut self, other: &(impl Reference + ?Sized)) -> Self {
+                self.options.replace_with.extend(other.references());
+                self
+            }
+
+            /// Makes it go with the other resource: when that is deleted no delete call is made
+            /// for this one, and when that is replaced this one is too.
+            #[must_use]
+            pub fn deleted_with(mut self, other: &(impl Reference + ?Sized)) -> Self {
+                self.options.deleted_with = other.references().first().copied();
+                self
+            }
+
+            /// Bounds how long its verbs may take.
+            #[must_use]
+            pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+                self.options.timeouts = timeouts;
+                self
+            }
+
+            /// Bounds how long its create may take, until it is ready.
+            #[must_use]
+            pub fn create_timeout(mut self, timeout: Duration) -> Self {
+                self.options.timeouts.create = Some(timeout);
+                self
+            }
+
+            /// Uses the provider registered under this name instead of the type's default one.
+            #[must_use]
+            pub fn provider(mut self, name: impl Into<String>) -> Self {
+                self.options.provider = Some(name.into());
+                self
+            }
+        }
+    )*};
+}
+
+option_setters!(Declaration<R> [R], WithOptions<C> [C]);

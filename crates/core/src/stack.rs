@@ -1,0 +1,108 @@
+//! A declared stack.
+
+use std::{fmt, panic::AssertUnwindSafe, sync::Arc};
+
+use crate::declare::{Builder, DeclareError, Program, Scope};
+
+/// A finished declaration, with whatever the program chose to return from it.
+pub struct Stack<T = ()> {
+    pub(crate) program: Arc<Program>,
+    /// What the declaring closure returned; read its outputs after apply with
+    /// [`Live::get`](crate::Live::get).
+    pub outputs: T,
+}
+
+impl<T> fmt::Debug for Stack<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stack")
+            .field("name", &self.program.stack)
+            .field("nodes", &self.program.graph.node_count())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T> Stack<T> {
+    /// Runs `declare` once, and captures what it adds.
+    ///
+    /// # Errors
+    /// Every mistake in the declaration, all at once; or its panic.
+    pub fn new(
+        name: &str,
+        declare: impl FnOnce(&mut Scope<'_>) -> T,
+    ) -> Result<Self, DeclareError> {
+        Self::try_new(name, |scope| Ok::<_, std::convert::Infallible>(declare(scope)))
+    }
+
+    /// Like [`Stack::new`], for a declaration that may fail by itself.
+    ///
+    /// # Errors
+    /// The closure's own error, or those of [`Stack::new`].
+    pub fn try_new<E: fmt::Display>(
+        name: &str,
+        declare: impl FnOnce(&mut Scope<'_>) -> Result<T, E>,
+    ) -> Result<Self, DeclareError> {
+        let stack = name.to_owned();
+        let mut builder = Builder::new(name);
+        let valid = !name.is_empty()
+            && name.len() <= 64
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+        let declared =
+            std::panic::catch_unwind(AssertUnwindSafe(|| declare(&mut Scope::root(&mut builder))));
+        let outputs = match declared {
+            Ok(Ok(outputs)) => outputs,
+            Ok(Err(error)) => {
+                return Err(DeclareError::Failed { stack, message: error.to_string() });
+            }
+            Err(panic) => {
+                let message = panic
+                    .downcast_ref::<&str>()
+                    .map(|text| (*text).to_owned())
+                    .or_else(|| panic.downcast_ref::<String>().cloned())
+                    .unwrap_or_else(|| "without a message".to_owned());
+                return Err(DeclareError::Panicked { stack, message });
+            }
+        };
+        let Builder { program, mut problems } = builder;
+        if !valid {
+            problems.insert(0, crate::declare::Problem {
+                address: "".into(),
+                field: None,
+                message: format!("{name:?} is no stack name: expected 1 to 64 letters, digits, `-`, `_` or `.`"),
+                declared_at: "Stack::new".to_owned(),
+            });
+        }
+        if problems.is_empty() {
+            Ok(Self { program: Arc::new(program), outputs })
+        } else {
+            Err(DeclareError::Invalid { stack, problems })
+        }
+    }
+
+    /// The stack's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.program.stack
+    }
+
+    /// How many resources and lookups are declared.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.program.graph.node_count()
+    }
+
+    /// Whether nothing is declared.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Stack<()> {
+    /// The stack that wants nothing: planning it plans the removal of whatever `name` has.
+    ///
+    /// # Errors
+    /// When `name` is no stack name.
+    pub fn empty(name: &str) -> Result<Self, DeclareError> {
+        Self::new(name, |_| ())
+    }
+}

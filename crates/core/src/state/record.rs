@@ -1,0 +1,129 @@
+//! The rows.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    identity::{Address, ResourceId},
+    value::Value,
+};
+
+/// What is remembered of one object.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its immutable id; the key of the row.
+    pub id: ResourceId,
+    /// Where the program declares it now: an attribute, not a key.
+    pub address: Address,
+    /// Its type, as `provider:service/type`.
+    pub kind: String,
+    /// The provider it was made through, by name.
+    pub provider: String,
+    /// The version of the type's shape that this row has.
+    pub version: u32,
+    /// Whether it is the object of its address, or one that is still to be deleted.
+    pub role: Role,
+    /// How far it is.
+    pub status: Status,
+    /// The inputs that were last sent.
+    pub inputs: Value,
+    /// The state that was seen right after they were sent, in the shape of the inputs. What the
+    /// cloud makes of an input is known from the difference, and is not drift.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Value>,
+    /// The outputs it last reported.
+    pub outputs: Value,
+    /// The objects it needs; it is deleted before them.
+    pub depends_on: Vec<ResourceId>,
+    /// The options that outlive the declaration.
+    #[serde(default)]
+    pub options: RecordedOptions,
+    /// The source line of its declaration.
+    pub declared_at: String,
+}
+
+/// Which of an address's objects a row is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// The one the address means; at most one row per address has this role.
+    #[default]
+    Current,
+    /// One that was replaced and is still to be deleted.
+    Deposed,
+}
+
+/// How far an object is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It exists, and was ready when last seen.
+    #[default]
+    Ready,
+    /// It exists; that it is ready was not confirmed yet.
+    Settling,
+    /// It exists, but its create did not finish.
+    Incomplete {
+        /// What the create failed with.
+        reason: String,
+    },
+    /// It does not exist any more: it was deleted to be replaced, and the new one is not there yet.
+    /// The row stays so that references to it resolve.
+    Absent,
+}
+
+/// The options that must be known when the program no longer declares the resource.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RecordedOptions {
+    /// Deletion is refused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub protect: bool,
+    /// The object is left behind when it is no longer wanted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retain: bool,
+    /// It goes with this object, without a call of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_with: Option<ResourceId>,
+    /// The trigger value of the last apply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<Value>,
+}
+
+/// What an intent is going to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verb {
+    /// Make the object.
+    Create,
+    /// Change it in place.
+    Update,
+    /// Remove it.
+    Delete,
+}
+
+/// A call that is about to be made, durable before it is: what a crash leaves behind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Intent {
+    /// The object. For a create this id is new, and the object's token and tag are made of it.
+    pub id: ResourceId,
+    /// The verb.
+    pub verb: Verb,
+    /// The row as it will be when the call succeeds, without outputs that only the call can tell.
+    /// Absent for a delete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<Box<Record>>,
+    /// When, in milliseconds since 1970.
+    pub started_ms: u64,
+}
+
+/// The recorded answer of a lookup.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pin {
+    /// The lookup's address.
+    pub address: Address,
+    /// The lookup's kind.
+    pub kind: String,
+    /// What was asked.
+    pub query: Value,
+    /// What was answered.
+    pub answer: Value,
+}
