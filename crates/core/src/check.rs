@@ -52,7 +52,18 @@ impl<'a> Check<'a> {
         let path = Path::parse(path).ok()?;
         let (node, field) = self.here().inputs.target(path.segments())?;
         let inputs = self.inputs.get(node.0 as usize)?;
-        Some(Target { node: self.program.node(node), inputs, field })
+        Some(Target { node: self.program.node(node), inputs, program: self.program, field })
+    }
+
+    /// The resources of the same type that were declared before this one, for what must differ
+    /// between siblings.
+    pub fn peers(&self) -> impl Iterator<Item = Target<'a>> + use<'a> {
+        let (program, inputs, kind) = (self.program, self.inputs, self.here().kind.name());
+        (0..self.node.0).map(NodeId).filter_map(move |node| {
+            let peer = program.node(node);
+            let inputs = inputs.get(node.0 as usize)?;
+            (peer.kind.name() == kind).then_some(Target { node: peer, inputs, program, field: "" })
+        })
     }
 
     /// Reports that the field `path` is wrong. Say what was found, and what was expected.
@@ -72,6 +83,7 @@ impl<'a> Check<'a> {
 pub struct Target<'a> {
     node: &'a Node,
     inputs: &'a Value,
+    program: &'a Program,
     field: &'static str,
 }
 
@@ -83,6 +95,14 @@ impl Target<'_> {
             NodeKind::Resource(of) => of.kind,
             NodeKind::Lookup { kind, .. } => kind,
         }
+    }
+
+    /// The address of the resource that its own field at `path` is an output of.
+    #[must_use]
+    pub fn target_address(&self, path: &str) -> Option<&str> {
+        let path = Path::parse(path).ok()?;
+        let (node, _) = self.node.inputs.target(path.segments())?;
+        Some(self.program.node(node).address.as_str())
     }
 
     /// Its address.

@@ -7,26 +7,40 @@
 
 extern crate self as formwork_core;
 
+mod apply;
 mod check;
 mod declare;
+mod engine;
 mod expr;
+mod gather;
 mod identity;
 mod output;
+mod plan;
 mod provider;
 mod resource;
 mod schema;
 mod stack;
 pub mod state;
+pub mod testing;
 pub mod value;
 
+pub use apply::{
+    ApplyError, CancelToken, Cancelling, Event, EventSink, Failure, GetError, Live, Report,
+    Skipped, StepInfo,
+};
 pub use check::{Check, Target};
 pub use declare::{
     Component, Declaration, DeclareError, Options, Problem, Reference, ResourceRef, Scope, Site,
     Timeouts, WithOptions,
 };
-//MACROSpub use formwork_macros::{Inputs, Outputs, Resource};
+pub use engine::{ApplyRequest, BuildError, Engine, EngineBuilder, PlanRequest};
+pub use formwork_macros::{Inputs, Outputs, Resource};
 pub use identity::{Address, Identity, ParseIdError, ResourceId, Seed};
 pub use output::{Input, Output, all, json, zip};
+pub use plan::{
+    Action, Cause, Drift, FieldChange, Observation, Plan, PlanData, PlanError, Reason, Recovered,
+    RefreshMode, Step, StepId, Summary,
+};
 pub use provider::{
     BoxFuture, CreateFailure, ErrorKind, Handler, LookupHandler, Provider, ProviderError, Registry,
     Seen, Settling,

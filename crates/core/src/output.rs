@@ -150,6 +150,12 @@ impl<T> Input<T> {
         Input::shared(self.expr)
     }
 
+    /// The same input, marked secret.
+    #[must_use]
+    pub fn secret(self) -> Input<Secret<T>> {
+        Input::new(Expr::Secret(self.expr))
+    }
+
     /// The same value seen as another type with the same representation.
     #[must_use]
     pub fn cast<U>(self) -> Input<U> {
@@ -209,11 +215,6 @@ impl From<&String> for Input<String> {
 impl From<&str> for Input<Secret<String>> {
     fn from(value: &str) -> Self {
         Input::new(Expr::Known(Value::from(value).into_secret()))
-    }
-}
-impl<T> From<Input<T>> for Input<Secret<T>> {
-    fn from(input: Input<T>) -> Self {
-        Input::new(Expr::Secret(input.expr))
     }
 }
 impl<T> From<Vec<Output<T>>> for Input<Vec<T>> {

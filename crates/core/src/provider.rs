@@ -89,7 +89,7 @@ impl ProviderError {
 }
 
 /// An object as a provider sees it, untyped.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Seen {
     /// Its state, in the shape of the inputs.
     pub inputs: Value,

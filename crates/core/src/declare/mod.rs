@@ -10,6 +10,7 @@ mod program;
 mod scope;
 mod site;
 
+pub(crate) use error::list as error_list;
 pub use error::{DeclareError, Problem};
 pub use options::{Options, Timeouts};
 pub(crate) use program::{Builder, Node, NodeKind, Program};

@@ -14,14 +14,14 @@ use super::{Options, Problem, ResourceRef, Site};
 use crate::{
     expr::{Expr, NodeId, ProgramToken},
     identity::Address,
-    schema::{OutputSchema, ResourceType, Schema},
+    schema::{ResourceType, Schema},
 };
 
 /// What a node is.
 #[derive(Clone, Copy)]
 pub(crate) enum NodeKind {
     Resource(&'static ResourceType),
-    Lookup { kind: &'static str, inputs: &'static Schema, outputs: &'static OutputSchema },
+    Lookup { kind: &'static str, inputs: &'static Schema },
 }
 
 impl NodeKind {

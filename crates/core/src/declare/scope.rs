@@ -52,11 +52,7 @@ impl Scope<'_> {
         let scope = self.enter(name.as_ref(), Location::caller());
         let node = Node {
             address: Address::new(scope.path.as_str()),
-            kind: NodeKind::Lookup {
-                kind: L::KIND,
-                inputs: L::SCHEMA,
-                outputs: <L::Answer as Outputs>::SCHEMA,
-            },
+            kind: NodeKind::Lookup { kind: L::KIND, inputs: L::SCHEMA },
             inputs: query.into().expr,
             options: scope.options.clone(),
             declared_at: scope.site(),

@@ -6,6 +6,7 @@
 mod change;
 mod record;
 mod store;
+mod values;
 
 pub use change::Change;
 pub use record::{Intent, Pin, Record, RecordedOptions, Role, Status, Verb};

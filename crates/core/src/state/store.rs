@@ -93,6 +93,18 @@ pub enum StateError {
         /// What is wrong with it.
         message: String,
     },
+    /// The store was written by a later version of formwork, in a format that this one does not know.
+    #[error(
+        "the state in {place} has format {found}, and this version of formwork knows formats up to {known}: use a later one. Nothing was changed"
+    )]
+    Newer {
+        /// The folder or address.
+        place: String,
+        /// The format it has.
+        found: u32,
+        /// The latest format that is known.
+        known: u32,
+    },
     /// A secret can not be sealed or opened with the key at hand.
     #[error("the secrets in {place} can not be opened: {message}")]
     Key {

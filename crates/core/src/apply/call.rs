@@ -1,0 +1,94 @@
+//! One call to a provider, as a message: what is asked, and what came of it.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    identity::Identity,
+    plan::StepId,
+    provider::{
+        BoxFuture, CreateFailure, ErrorKind, Handler, Provider, ProviderError, Seen, Settling,
+    },
+    resource::{Changes, Deletion},
+    value::Value,
+};
+
+/// What is asked of a provider.
+#[derive(Clone)]
+pub(super) enum Ask {
+    Create { inputs: Value },
+    Update { known: Seen, inputs: Value, changes: Changes },
+    Settle { known: Seen },
+    Delete { known: Seen },
+}
+
+/// What came of it.
+pub(super) enum Answer {
+    Created(Result<Value, CreateFailure>),
+    Updated(Result<Value, ProviderError>),
+    Settled(Result<Settling, ProviderError>),
+    Deleted(Result<Deletion, ProviderError>),
+    /// A wait is over: the step asks again.
+    Awake,
+}
+
+/// A message from a call or a timer to the dispatcher.
+pub(super) struct Message {
+    pub(super) step: StepId,
+    pub(super) answer: Answer,
+}
+
+pub(super) type Pending = BoxFuture<'static, Message>;
+
+/// Makes the call. The future owns all it needs, so that the dispatcher keeps its hands free.
+pub(super) fn call(
+    step: StepId,
+    provider: Arc<dyn Provider>,
+    kind: String,
+    identity: Identity,
+    ask: Ask,
+) -> Pending {
+    Box::pin(async move {
+        let missing = || {
+            let message = format!("the provider `{}` no longer has `{kind}`", provider.name());
+            ProviderError::new(ErrorKind::Provider, "formwork", message)
+        };
+        let handler: Option<&dyn Handler> = provider.handler(&kind);
+        let answer = match (ask, handler) {
+            (Ask::Create { inputs }, Some(handler)) => {
+                Answer::Created(handler.create(&identity, &inputs).await)
+            }
+            (Ask::Create { .. }, None) => {
+                Answer::Created(Err(CreateFailure { error: missing(), partial: None }))
+            }
+            (Ask::Update { known, inputs, changes }, Some(handler)) => {
+                Answer::Updated(handler.update(&identity, &known, &inputs, &changes).await)
+            }
+            (Ask::Update { .. }, None) => Answer::Updated(Err(missing())),
+            (Ask::Settle { known }, Some(handler)) => {
+                Answer::Settled(handler.settle(&identity, &known).await)
+            }
+            (Ask::Settle { .. }, None) => Answer::Settled(Err(missing())),
+            (Ask::Delete { known }, Some(handler)) => {
+                Answer::Deleted(handler.delete(&identity, &known).await)
+            }
+            (Ask::Delete { .. }, None) => Answer::Deleted(Err(missing())),
+        };
+        Message { step, answer }
+    })
+}
+
+/// Wakes a step after a while.
+pub(super) fn sleep(step: StepId, duration: Duration) -> Pending {
+    Box::pin(async move {
+        tokio::time::sleep(duration).await;
+        Message { step, answer: Answer::Awake }
+    })
+}
+
+/// How long to wait before the `n`th attempt again: doubling from 200 ms to 20 s, and spread by
+/// the step's number so that a throttled crowd does not come back as one.
+pub(super) fn backoff(step: StepId, attempt: u32) -> Duration {
+    let base = 200u64.saturating_mul(1 << attempt.min(7)).min(20_000);
+    let spread = u64::from(step.0.wrapping_mul(2_654_435_761) % 1000);
+    Duration::from_millis(base / 2 + base * spread / 2000)
+}

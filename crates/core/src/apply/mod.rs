@@ -1,0 +1,19 @@
+//! Applying: the only writer. It follows a [`Plan`](crate::Plan) and decides nothing.
+//!
+//! One task drives everything: a ready queue (longest remaining path first), a bounded number of
+//! calls in flight, and one commit to the store at a time that carries whatever has gathered since
+//! the last. An intent is durable before its call starts, a result before any dependent does.
+//! Slow objects are waited for without holding a slot.
+
+mod call;
+mod cancel;
+mod error;
+mod event;
+mod executor;
+mod live;
+
+pub use cancel::{CancelToken, Cancelling};
+pub use error::{ApplyError, Failure, Report, Skipped};
+pub use event::{Event, EventSink, StepInfo};
+pub(crate) use executor::{Settings, run};
+pub use live::{GetError, Live};

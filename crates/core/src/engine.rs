@@ -1,0 +1,385 @@
+//! The engine: plan a stack, apply a plan.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    future::IntoFuture,
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{
+    apply::{self, ApplyError, CancelToken, EventSink, Live, Settings},
+    declare::{Options, Program},
+    gather::{Gatherer, Recovery},
+    identity::{Address, ResourceId, Seed},
+    plan::{Action, Facts, Observation, Plan, PlanData, PlanError, RefreshMode, Want, compute},
+    provider::{BoxFuture, Provider},
+    schema::ResourceType,
+    stack::Stack,
+    state::{Change, Pin, Record, Snapshot, StateStore},
+};
+
+/// Plans stacks and applies plans, with the given providers and store.
+///
+/// It starts no runtime, installs no signal handler, and prints nothing; its futures run wherever
+/// they are polled.
+#[derive(Clone)]
+pub struct Engine {
+    settings: Settings,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let providers: Vec<&str> = self.settings.providers.iter().map(|p| p.name()).collect();
+        f.debug_struct("Engine")
+            .field("providers", &providers)
+            .field("parallelism", &self.settings.parallelism)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Makes an [`Engine`].
+#[derive(Default)]
+pub struct EngineBuilder {
+    providers: Vec<Arc<dyn Provider>>,
+    store: Option<Arc<dyn StateStore>>,
+    parallelism: Option<usize>,
+    holder: Option<String>,
+    lease_ttl: Option<Duration>,
+}
+
+/// An engine without a store can not be built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// No store was given.
+    #[error("an engine needs a state store: call `.state(..)`")]
+    NoStore,
+    /// Two providers have one name.
+    #[error("two providers have the same name: records could not tell them apart")]
+    SameName,
+}
+
+impl EngineBuilder {
+    /// Adds a provider. The first that has a type is that type's default one.
+    #[must_use]
+    pub fn provider(mut self, provider: impl Provider + 'static) -> Self {
+        self.providers.push(Arc::new(provider));
+        self
+    }
+
+    /// Adds a provider that is shared.
+    #[must_use]
+    pub fn shared_provider(mut self, provider: Arc<dyn Provider>) -> Self {
+        self.providers.push(provider);
+        self
+    }
+
+    /// Sets the store.
+    #[must_use]
+    pub fn state(mut self, store: impl StateStore + 'static) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// Sets a store that is shared.
+    #[must_use]
+    pub fn shared_state(mut self, store: Arc<dyn StateStore>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Sets how many calls may be in flight at a time; at least one. Default 16.
+    #[must_use]
+    pub fn parallelism(mut self, calls: usize) -> Self {
+        self.parallelism = Some(calls.max(1));
+        self
+    }
+
+    /// Says who holds the lease, in words a person can act on.
+    #[must_use]
+    pub fn holder(mut self, holder: impl Into<String>) -> Self {
+        self.holder = Some(holder.into());
+        self
+    }
+
+    /// Sets how long a lease lasts without a heartbeat. Default 30 s.
+    #[must_use]
+    pub fn lease_ttl(mut self, ttl: Duration) -> Self {
+        self.lease_ttl = Some(ttl.max(Duration::from_millis(10)));
+        self
+    }
+
+    /// Makes the engine.
+    ///
+    /// # Errors
+    /// When there is no store, or two providers share a name.
+    pub fn try_build(self) -> Result<Engine, BuildError> {
+        let mut names = HashSet::new();
+        if !self.providers.iter().all(|provider| names.insert(provider.name())) {
+            return Err(BuildError::SameName);
+        }
+        drop(names);
+        Ok(Engine {
+            settings: Settings {
+                providers: self.providers,
+                store: self.store.ok_or(BuildError::NoStore)?,
+                parallelism: self.parallelism.unwrap_or(16),
+                holder: self.holder.unwrap_or_else(|| "formwork".to_owned()),
+                lease_ttl: self.lease_ttl.unwrap_or(Duration::from_secs(30)),
+            },
+        })
+    }
+}
+
+impl Engine {
+    /// Starts an engine.
+    #[must_use]
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::default()
+    }
+
+    /// Plans what it takes to make `stack` so. Reads, and writes nothing; `.await` it, or ask for
+    /// something special first.
+    pub fn plan<T>(&self, stack: &Stack<T>) -> PlanRequest<'_> {
+        PlanRequest {
+            engine: self,
+            program: stack.program.clone(),
+            want: Want::Program,
+            refresh: RefreshMode::default(),
+            again: false,
+            replace: HashSet::new(),
+            seed: None,
+        }
+    }
+
+    /// Does what `plan` says; `.await` it, or add events and cancellation first.
+    pub fn apply(&self, plan: Plan) -> ApplyRequest<'_> {
+        ApplyRequest { engine: self, plan, events: None, cancel: CancelToken::default() }
+    }
+
+    /// The recorded state of a stack.
+    ///
+    /// # Errors
+    /// When the store can not be read.
+    pub async fn state(&self, stack: &str) -> Result<Snapshot, crate::state::StateError> {
+        self.settings.store.load(stack).await
+    }
+
+    /// The providers, in the order they were added.
+    pub fn providers(&self) -> impl Iterator<Item = &dyn Provider> {
+        self.settings.providers.iter().map(AsRef::as_ref)
+    }
+
+    /// The type `kind`, if a provider has it.
+    #[must_use]
+    pub fn resource_type(&self, kind: &str) -> Option<&'static ResourceType> {
+        self.settings.providers.iter().find_map(|p| Some(p.handler(kind)?.resource_type()))
+    }
+}
+
+/// What was gathered for one computation of a plan.
+struct Gathered {
+    snapshot: Snapshot,
+    recovery: Recovery,
+    observed: HashMap<ResourceId, Observation>,
+    answers: HashMap<Address, Pin>,
+    seed: Seed,
+}
+
+/// A plan that is about to be made.
+#[must_use = "a plan is made when it is awaited"]
+pub struct PlanRequest<'e> {
+    engine: &'e Engine,
+    program: Arc<Program>,
+    want: Want,
+    refresh: RefreshMode,
+    again: bool,
+    replace: HashSet<Address>,
+    seed: Option<Seed>,
+}
+
+impl PlanRequest<'_> {
+    /// Plans the removal of everything instead. The program is declared all the same, for its
+    /// options.
+    pub fn destroy(mut self) -> Self {
+        self.want = Want::Nothing;
+        self
+    }
+
+    /// Sets how much of the cloud is looked at.
+    pub fn refresh(mut self, mode: RefreshMode) -> Self {
+        self.refresh = mode;
+        self
+    }
+
+    /// Asks the lookups again instead of using their recorded answers.
+    pub fn refresh_lookups(mut self) -> Self {
+        self.again = true;
+        self
+    }
+
+    /// Replaces the resource at this address, changed or not.
+    pub fn replace(mut self, address: impl Into<Address>) -> Self {
+        self.replace.insert(address.into());
+        self
+    }
+
+    /// Takes ids and names from this seed instead of the system's randomness.
+    pub fn seed(mut self, seed: Seed) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    async fn run(self) -> Result<Plan, PlanError> {
+        let settings = &self.engine.settings;
+        let program = self.program.clone();
+        let gatherer = Gatherer {
+            providers: &settings.providers,
+            stack: program.stack.clone(),
+            parallelism: settings.parallelism,
+        };
+        let seed = match self.seed {
+            Some(seed) => seed,
+            None => Seed::random().map_err(|error| PlanError::Seed(error.to_string()))?,
+        };
+        let mut snapshot = settings.store.load(&program.stack).await?;
+        gatherer.upgrade(&mut snapshot)?;
+        let mut recovery = gatherer.recover(&snapshot).await?;
+        for change in recovery.repairs.clone() {
+            snapshot.apply(change);
+        }
+        let (mut answers, mut pins) = (HashMap::new(), Vec::new());
+        if self.want == Want::Program {
+            (answers, pins) = gatherer.answers(&program, &snapshot, self.again).await?;
+        } else {
+            pins.extend(snapshot.pins.keys().cloned().map(Change::Unpin));
+        }
+        recovery.repairs.extend(pins);
+        let uncertain = recovery.uncertain.keys().copied().collect::<HashSet<_>>();
+        let destroys = self.want == Want::Nothing;
+        let observed = match self.refresh {
+            // What is destroyed with its host is not looked at: the host goes anyway.
+            RefreshMode::List => {
+                let wanted = |record: &Record| !destroys || record.options.deleted_with.is_none();
+                gatherer.observe(&snapshot, &wanted).await?
+            }
+            RefreshMode::Minimal => {
+                let facts = Gathered {
+                    snapshot: snapshot.clone(),
+                    recovery: recovery.clone(),
+                    observed: HashMap::new(),
+                    answers: answers.clone(),
+                    seed,
+                };
+                let blind = self.compute(&gatherer, &program, facts)?;
+                let touched: HashSet<_> = blind
+                    .steps
+                    .iter()
+                    .filter(|step| matches!(step.action, Action::Update | Action::Delete))
+                    .map(|step| step.id)
+                    .collect();
+                let wanted = |record: &Record| {
+                    touched.contains(&record.id) || uncertain.contains(&record.id)
+                };
+                gatherer.observe(&snapshot, &wanted).await?
+            }
+            RefreshMode::None => {
+                gatherer.observe(&snapshot, &|record| uncertain.contains(&record.id)).await?
+            }
+        };
+        let facts = Gathered { snapshot, recovery, observed, answers, seed };
+        let data = self.compute(&gatherer, &program, facts)?;
+        Ok(Plan { data, program })
+    }
+
+    fn compute(
+        &self,
+        gatherer: &Gatherer<'_>,
+        program: &Program,
+        gathered: Gathered,
+    ) -> Result<PlanData, PlanError> {
+        let types = |provider: &str, kind: &str| {
+            Some(gatherer.provider(provider, kind)?.handler(kind)?.resource_type())
+        };
+        let provider_of = |kind: &str, options: &Options| match &options.provider {
+            Some(name) => {
+                let named = |p: &&Arc<dyn Provider>| p.name() == name && p.handler(kind).is_some();
+                Some(gatherer.providers.iter().find(named)?.name().to_owned())
+            }
+            None => Some(gatherer.provider("", kind)?.name().to_owned()),
+        };
+        let validate = |check: &mut crate::check::Check<'_>, provider: &str, kind: &str| {
+            if let Some(handler) = gatherer.provider(provider, kind).and_then(|p| p.handler(kind)) {
+                handler.validate(check);
+            }
+        };
+        compute(
+            program,
+            Facts {
+                want: self.want,
+                snapshot: gathered.snapshot,
+                repairs: gathered.recovery.repairs,
+                recovered: gathered.recovery.recovered,
+                observed: gathered.observed,
+                uncertain: gathered.recovery.uncertain,
+                retried: gathered.recovery.retried,
+                answers: gathered.answers,
+                replace: self.replace.clone(),
+                seed: gathered.seed,
+                types: &types,
+                provider_of: &provider_of,
+                validate: &validate,
+            },
+        )
+    }
+}
+
+impl<'e> IntoFuture for PlanRequest<'e> {
+    type Output = Result<Plan, PlanError>;
+    type IntoFuture = BoxFuture<'e, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+/// A plan that is about to be applied.
+#[must_use = "a plan is applied when it is awaited"]
+pub struct ApplyRequest<'e> {
+    engine: &'e Engine,
+    plan: Plan,
+    events: Option<Box<dyn EventSink + 'e>>,
+    cancel: CancelToken,
+}
+
+impl<'e> ApplyRequest<'e> {
+    /// Sends the run's events here.
+    pub fn events(mut self, sink: impl EventSink + 'e) -> Self {
+        self.events = Some(Box::new(sink));
+        self
+    }
+
+    /// Lets this token end the run.
+    pub fn cancel(mut self, token: CancelToken) -> Self {
+        self.cancel = token;
+        self
+    }
+}
+
+impl<'e> IntoFuture for ApplyRequest<'e> {
+    type Output = Result<Live, ApplyError>;
+    type IntoFuture = BoxFuture<'e, Self::Output>;
+
+    fn into_future(mut self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let mut nobody = |_| {};
+            let events: &mut dyn EventSink = match &mut self.events {
+                Some(sink) => sink.as_mut(),
+                None => &mut nobody,
+            };
+            apply::run(&self.engine.settings, &self.plan, events, &self.cancel).await
+        })
+    }
+}

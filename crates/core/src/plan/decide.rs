@@ -1,0 +1,593 @@
+//! What to do with each declared resource: the forward half of a plan.
+//!
+//! Nodes are visited in declaration order, which is a topological order, so that the outputs a
+//! resource reads are decided (known, or unknown until apply) before it is looked at. The cascade
+//! of a replacement needs no search of its own: its outputs become unknown, and dependents that
+//! can not take an unknown in place are found by their own diff.
+
+use std::collections::HashMap;
+
+use petgraph::{Direction, graph::NodeIndex};
+
+use super::{
+    Action, Cause, Drift, Facts, FieldChange, Observation, PlanData, PlanError, Reason, Want,
+    diff::{Against, diff, same},
+    order, removals,
+};
+use crate::{
+    check::Check,
+    declare::{Node, NodeKind, Problem, Program},
+    expr::NodeId,
+    identity::{Address, ResourceId},
+    provider::{Seen, physical_id},
+    schema::ResourceType,
+    state::{Record, RecordedOptions, Role, Snapshot, Status},
+    value::{Map, Path, Segment, Value},
+};
+
+/// What was decided for one declared resource.
+pub(super) struct Decision {
+    pub(super) action: Option<Action>,
+    pub(super) reasons: Vec<Reason>,
+    pub(super) changes: Vec<FieldChange>,
+    /// The object as it will be known: new for a create.
+    pub(super) id: ResourceId,
+    /// The row that the address has now.
+    pub(super) row: Option<ResourceId>,
+    /// Whether the object of that row is replaced (and not merely gone).
+    pub(super) replaced: bool,
+    /// Whether the old object must go before the new one comes.
+    pub(super) delete_first: bool,
+    pub(super) depends_on: Vec<ResourceId>,
+    pub(super) options: RecordedOptions,
+    pub(super) provider: String,
+}
+
+/// The planner's work so far.
+pub(super) struct Draft<'a> {
+    pub(super) program: &'a Program,
+    pub(super) facts: Facts<'a>,
+    /// Per node: the desired inputs, with unknowns.
+    pub(super) inputs: Vec<Value>,
+    /// Per node: the outputs as its dependents will see them, with unknowns.
+    pub(super) outputs: Vec<Value>,
+    /// Per node; `None` for lookups.
+    pub(super) decisions: Vec<Option<Decision>>,
+    pub(super) protected: Vec<(Address, String)>,
+    problems: Vec<Problem>,
+    created: u64,
+}
+
+/// The plan: a pure function of its arguments.
+pub(crate) fn compute(program: &Program, facts: Facts<'_>) -> Result<PlanData, PlanError> {
+    let nodes = program.graph.node_count();
+    let current = current_rows(&facts.snapshot);
+    let drift = find_drift(&facts);
+    let mut draft = Draft {
+        program,
+        facts,
+        inputs: Vec::with_capacity(nodes),
+        outputs: Vec::with_capacity(nodes),
+        decisions: Vec::with_capacity(nodes),
+        protected: Vec::new(),
+        problems: Vec::new(),
+        created: 0,
+    };
+    let mut exports = Value::Null;
+    if draft.facts.want == Want::Program {
+        for index in program.graph.node_indices() {
+            draft.visit(index, &current)?;
+        }
+        draft.validate();
+        exports = draft.exports();
+    }
+    if !draft.problems.is_empty() {
+        let (stack, problems) = (program.stack.to_string(), draft.problems);
+        return Err(PlanError::Invalid { stack, problems });
+    }
+    draft.delete_first_cascade();
+    let removals = removals::decide(&mut draft);
+    if !draft.protected.is_empty() {
+        return Err(PlanError::Protected { addresses: draft.protected });
+    }
+    let steps = order::arrange(&draft, removals)?;
+    let unchanged = draft.decisions.iter().flatten().filter(|d| d.is_unchanged()).count();
+    let Draft { facts, .. } = draft;
+    Ok(PlanData {
+        stack: program.stack.to_string(),
+        lineage: facts.snapshot.lineage,
+        version: facts.snapshot.version,
+        seed: facts.seed,
+        steps,
+        drift,
+        recovered: facts.recovered,
+        repairs: facts.repairs,
+        exports,
+        recorded_exports: facts.snapshot.exports,
+        unchanged,
+    })
+}
+
+impl Decision {
+    fn is_unchanged(&self) -> bool {
+        matches!(self.action, None | Some(Action::Record))
+    }
+}
+
+/// The current row of each address and type.
+fn current_rows(snapshot: &Snapshot) -> HashMap<(Address, String), ResourceId> {
+    snapshot
+        .records
+        .values()
+        .filter(|record| record.role == Role::Current)
+        .map(|record| ((record.address.clone(), record.kind.clone()), record.id))
+        .collect()
+}
+
+/// Every current object that is not as the last apply left it.
+fn find_drift(facts: &Facts<'_>) -> Vec<Drift> {
+    let mut found = Vec::new();
+    for record in facts.snapshot.records.values() {
+        if record.role != Role::Current || record.status == Status::Absent {
+            continue;
+        }
+        let (Some(observed), Some(of)) =
+            (facts.observed.get(&record.id), (facts.types)(&record.provider, &record.kind))
+        else {
+            continue;
+        };
+        let fields = match observed {
+            Observation::Gone => Vec::new(),
+            // An update whose end nobody saw has no state to differ from.
+            Observation::There(_) if facts.uncertain.contains_key(&record.id) => continue,
+            Observation::There(seen) => drifted(of, record, seen),
+        };
+        let gone = *observed == Observation::Gone;
+        if gone || !fields.is_empty() {
+            found.push(Drift {
+                address: record.address.clone(),
+                kind: record.kind.clone(),
+                id: record.id,
+                physical_id: physical_id(of, &record.outputs).unwrap_or_default().to_owned(),
+                gone,
+                fields,
+            });
+        }
+    }
+    found.sort_by(|a, b| a.address.cmp(&b.address));
+    found
+}
+
+/// The fields in which the cloud differs from what the last apply left there. A field that the
+/// program leaves to the cloud is compared only if something was seen in it then.
+fn drifted(of: &ResourceType, record: &Record, seen: &Seen) -> Vec<FieldChange> {
+    let left = record.seen.as_ref().unwrap_or(&record.inputs);
+    if *left == seen.inputs {
+        return Vec::new();
+    }
+    diff(of.inputs, left, &seen.inputs, Against::Seen, Cause::Drift)
+}
+
+impl<'a> Draft<'a> {
+    fn visit(
+        &mut self,
+        index: NodeIndex,
+        current: &HashMap<(Address, String), ResourceId>,
+    ) -> Result<(), PlanError> {
+        let node = &self.program.graph[index];
+        let outputs = &self.outputs;
+        let desired =
+            node.inputs.resolve(&|id: NodeId| outputs.get(id.0 as usize)).unwrap_or_else(|error| {
+                self.problems.push(problem(node, None, error.to_string()));
+                Value::Unknown
+            });
+        match node.kind {
+            NodeKind::Lookup { .. } => {
+                let answer = self.facts.answers.get(&node.address).map(|pin| pin.answer.clone());
+                self.inputs.push(desired);
+                self.outputs.push(answer.unwrap_or(Value::Unknown));
+                self.decisions.push(None);
+            }
+            NodeKind::Resource(of) => {
+                let key = (node.address.clone(), of.kind.to_owned());
+                let row =
+                    current.get(&key).and_then(|id| self.facts.snapshot.records.get(id)).cloned();
+                let desired = self.ignoring_changes(node, of, row.as_ref(), desired);
+                let provider =
+                    (self.facts.provider_of)(of.kind, &node.options).ok_or_else(|| {
+                        PlanError::NoProvider {
+                            address: node.address.clone(),
+                            kind: of.kind.to_owned(),
+                        }
+                    })?;
+                let (mut decision, outputs) = self.decide(index, node, of, row.as_ref(), &desired);
+                decision.provider = provider;
+                self.inputs.push(desired);
+                self.outputs.push(outputs);
+                self.decisions.push(Some(decision));
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the recorded value where the program asked to ignore changes.
+    fn ignoring_changes(
+        &mut self,
+        node: &Node,
+        of: &ResourceType,
+        row: Option<&Record>,
+        mut desired: Value,
+    ) -> Value {
+        for text in &node.options.ignore_changes {
+            let path = match Path::parse(text) {
+                Ok(path) if of.inputs.field(path.top()).is_some() => path,
+                _ => {
+                    let message =
+                        format!("ignore_changes names `{text}`, which is no field of {}", of.kind);
+                    self.problems.push(problem(node, Some(text), message));
+                    continue;
+                }
+            };
+            if let Some(row) = row {
+                let kept = path.of(&row.inputs).cloned().unwrap_or(Value::Null);
+                set(&mut desired, path.segments(), kept);
+            }
+        }
+        for text in &node.options.replace_on {
+            let known = Path::parse(text).is_ok_and(|p| of.inputs.field(p.top()).is_some());
+            if !known {
+                let message =
+                    format!("replace_on names `{text}`, which is no field of {}", of.kind);
+                self.problems.push(problem(node, Some(text), message));
+            }
+        }
+        desired
+    }
+
+    fn decide(
+        &mut self,
+        index: NodeIndex,
+        node: &Node,
+        of: &'static ResourceType,
+        row: Option<&Record>,
+        desired: &Value,
+    ) -> (Decision, Value) {
+        let depends_on = self.needs(index);
+        let options = RecordedOptions {
+            protect: node.options.protect,
+            retain: node.options.retain,
+            deleted_with: node.options.deleted_with.and_then(|host| self.id_of(host.node)),
+            trigger: node.options.trigger.clone(),
+        };
+        let mut decision = Decision {
+            action: None,
+            reasons: Vec::new(),
+            changes: Vec::new(),
+            id: ResourceId::derive(&self.facts.seed, u64::MAX),
+            row: row.map(|row| row.id),
+            replaced: false,
+            delete_first: false,
+            depends_on,
+            options,
+            provider: String::new(),
+        };
+        let observed = row.and_then(|row| self.facts.observed.get(&row.id));
+        let row = match (row, observed) {
+            (None, _) => {
+                decision.reasons.push(Reason::New);
+                None
+            }
+            (Some(_), Some(Observation::Gone)) => {
+                decision.reasons.push(Reason::Gone);
+                None
+            }
+            (Some(row), _) if row.status == Status::Absent => {
+                decision.reasons.push(Reason::Replaced);
+                None
+            }
+            (Some(row), _) => Some(row),
+        };
+        let Some(row) = row else {
+            decision.action = Some(Action::Create);
+            decision.id = self.new_id(&node.address, desired);
+            let outputs = self.created_outputs(of, desired);
+            return (decision, outputs);
+        };
+        let seen = match observed {
+            Some(Observation::There(seen)) => Some(seen.clone()),
+            _ => None,
+        };
+        decision.id = row.id;
+        decision.changes = self.changes(of, row, seen.as_ref(), desired);
+        for change in &mut decision.changes {
+            let forced =
+                |field: &String| Path::parse(field).is_ok_and(|p| change.path.starts_with(&p));
+            change.replace |= node.options.replace_on.iter().any(forced);
+        }
+        self.reasons(index, node, of, row, &mut decision);
+        let now = seen.as_ref().map_or(&row.outputs, |seen| &seen.outputs).clone();
+        if decision.replaced {
+            decision.action = Some(Action::Create);
+            decision.delete_first = node
+                .options
+                .delete_first
+                .unwrap_or_else(|| of.delete_first || keeps_unique(of, row, desired));
+            decision.id = self.new_id(&node.address, desired);
+            return (decision, self.created_outputs(of, desired));
+        }
+        let resumes = matches!(row.status, Status::Incomplete { .. });
+        if !decision.changes.is_empty() || resumes {
+            decision.action = Some(Action::Update);
+            let outputs = updated_outputs(of, now, desired, &decision.changes);
+            return (decision, outputs);
+        }
+        if row.status == Status::Settling {
+            decision.reasons.push(Reason::NotReadyYet);
+            decision.action = Some(Action::Settle);
+        } else if row.inputs != *desired
+            || row.outputs != now
+            || row.depends_on != decision.depends_on
+            || row.options != decision.options
+            || row.version != of.version
+            || self.facts.uncertain.contains_key(&row.id)
+        {
+            decision.action = Some(Action::Record);
+        }
+        (decision, now)
+    }
+
+    /// The fields to change: what the program wants anew, and what drifted from what it wants.
+    fn changes(
+        &self,
+        of: &ResourceType,
+        row: &Record,
+        seen: Option<&Seen>,
+        desired: &Value,
+    ) -> Vec<FieldChange> {
+        let mut changes = diff(of.inputs, &row.inputs, desired, Against::Sent, Cause::Program);
+        let uncertain = self.facts.uncertain.get(&row.id);
+        if let Some(uncertain) = uncertain {
+            // Whether that update reached what can not be read back is unknown: send it again.
+            let maybe = diff(of.inputs, &uncertain.inputs, desired, Against::Sent, Cause::Program);
+            let hidden =
+                |c: &FieldChange| of.inputs.field(c.path.top()).is_some_and(|f| f.write_only);
+            let known: Vec<Path> = changes.iter().map(|c| c.path.clone()).collect();
+            changes.extend(maybe.into_iter().filter(|c| hidden(c) && !known.contains(&c.path)));
+        }
+        let Some(seen) = seen else {
+            return changes;
+        };
+        let left = row.seen.as_ref().unwrap_or(&row.inputs);
+        let at = |value: &'_ Value, name: &str| value.get(name).cloned().unwrap_or(Value::Null);
+        for field in of.inputs.fields {
+            if field.write_only {
+                continue;
+            }
+            let is = at(&seen.inputs, field.name);
+            let wanted = at(desired, field.name);
+            let asked = changes.iter().any(|c| c.path.top() == field.name);
+            if asked {
+                // The cloud has it already: by hand, or by an update that was cut off.
+                if wanted.is_known() && same(field, &is, &wanted, Against::Seen) {
+                    changes.retain(|c| c.path.top() != field.name);
+                }
+            } else if uncertain.is_some() || !same(field, &at(left, field.name), &is, Against::Seen)
+            {
+                let (was, wants) = (only(field.name, is), only(field.name, wanted));
+                changes.extend(diff(of.inputs, &was, &wants, Against::Seen, Cause::Drift));
+            }
+        }
+        changes
+    }
+
+    fn reasons(
+        &self,
+        index: NodeIndex,
+        node: &Node,
+        of: &ResourceType,
+        row: &Record,
+        decision: &mut Decision,
+    ) {
+        let has = |cause| decision.changes.iter().any(|c| c.cause == cause);
+        let (program, drift) = (has(Cause::Program), has(Cause::Drift));
+        if program {
+            decision.reasons.push(Reason::Changed);
+        }
+        if drift {
+            decision.reasons.push(Reason::Drifted);
+        }
+        decision.replaced = decision.changes.iter().any(|c| c.replace);
+        if let Status::Incomplete { reason } = &row.status {
+            decision.reasons.push(Reason::Incomplete { reason: reason.clone() });
+            decision.replaced |= !of.resumable;
+        }
+        if let (Some(was), Some(is)) = (&row.options.trigger, &node.options.trigger)
+            && was.open() != is.open()
+        {
+            decision.reasons.push(Reason::Triggered);
+            decision.replaced = true;
+        }
+        let bound = node.options.replace_with.iter().chain(&node.options.deleted_with);
+        for other in bound {
+            let other = other.node.0 as usize;
+            let renewed =
+                self.decisions[other].as_ref().is_some_and(|d| d.action == Some(Action::Create));
+            if renewed && other < index.index() {
+                let address = self.program.graph[NodeIndex::new(other)].address.clone();
+                decision.reasons.push(Reason::ReplacedWith(address));
+                decision.replaced = true;
+            }
+        }
+        if self.facts.replace.contains(&node.address) {
+            decision.reasons.push(Reason::Requested);
+            decision.replaced = true;
+        }
+    }
+
+    /// The ids of the objects this node will depend on, in a stable order.
+    fn needs(&self, index: NodeIndex) -> Vec<ResourceId> {
+        let mut needs = Vec::new();
+        let mut stack: Vec<NodeIndex> =
+            self.program.graph.neighbors_directed(index, Direction::Incoming).collect();
+        while let Some(from) = stack.pop() {
+            match &self.decisions[from.index()] {
+                Some(decision) => needs.push(decision.id),
+                // What comes through a lookup depends on what the lookup asked with.
+                None => {
+                    stack.extend(self.program.graph.neighbors_directed(from, Direction::Incoming))
+                }
+            }
+        }
+        needs.sort_unstable();
+        needs.dedup();
+        needs
+    }
+
+    fn id_of(&self, node: NodeId) -> Option<ResourceId> {
+        self.decisions.get(node.0 as usize)?.as_ref().map(|decision| decision.id)
+    }
+
+    fn new_id(&mut self, address: &Address, desired: &Value) -> ResourceId {
+        self.created += 1;
+        match self.facts.retried.get(address) {
+            Some((id, inputs)) if inputs == desired => *id,
+            _ => ResourceId::derive(&self.facts.seed, self.created),
+        }
+    }
+
+    fn created_outputs(&self, of: &ResourceType, desired: &Value) -> Value {
+        let known = |name: &str| desired.get(name).cloned().unwrap_or(Value::Unknown);
+        of.outputs
+            .fields
+            .iter()
+            .map(|field| {
+                let value = if field.echo { known(field.name) } else { Value::Unknown };
+                (field.name.into(), value)
+            })
+            .collect::<Map>()
+            .into()
+    }
+
+    fn validate(&mut self) {
+        let mut problems = std::mem::take(&mut self.problems);
+        for (index, decision) in self.program.graph.node_indices().zip(&self.decisions) {
+            let Some(decision) = decision else { continue };
+            let node = &self.program.graph[index];
+            let mut check = Check {
+                program: self.program,
+                node: NodeId(u32::try_from(index.index()).unwrap_or(u32::MAX)),
+                inputs: &self.inputs,
+                problems: &mut problems,
+            };
+            (self.facts.validate)(&mut check, &decision.provider, node.kind.name());
+        }
+        self.problems = problems;
+    }
+
+    fn exports(&mut self) -> Value {
+        let outputs = &self.outputs;
+        let mut map = Map::new();
+        for (name, expr) in &self.program.exports {
+            match expr.resolve(&|id: NodeId| outputs.get(id.0 as usize)) {
+                Ok(value) => {
+                    map.insert(name.clone(), value);
+                }
+                Err(error) => self.problems.push(Problem {
+                    address: "".into(),
+                    field: Some(name.clone()),
+                    message: error.to_string(),
+                    declared_at: "its export".to_owned(),
+                }),
+            }
+        }
+        Value::Map(map)
+    }
+
+    /// Whatever is replaced downstream of a delete-first replacement must go first too: its old
+    /// object still uses the one that goes.
+    fn delete_first_cascade(&mut self) {
+        let mut upstream = vec![false; self.decisions.len()];
+        for index in 0..self.decisions.len() {
+            let above = self
+                .program
+                .graph
+                .neighbors_directed(NodeIndex::new(index), Direction::Incoming)
+                .any(|from| {
+                    let first = |d: &Decision| d.replaced && d.delete_first;
+                    upstream[from.index()]
+                        || self.decisions[from.index()].as_ref().is_some_and(first)
+                });
+            upstream[index] = above;
+            if let Some(decision) = &mut self.decisions[index] {
+                decision.delete_first |= above && decision.replaced;
+            }
+        }
+    }
+}
+
+/// Outputs across an update in place: as they are, but for what the schema says is computed anew.
+fn updated_outputs(
+    of: &ResourceType,
+    mut now: Value,
+    desired: &Value,
+    changes: &[FieldChange],
+) -> Value {
+    if let Value::Map(map) = &mut now {
+        for field in of.outputs.fields {
+            let touched = |name: &&str| changes.iter().any(|c| c.path.top() == *name);
+            if field.recomputed_by.iter().any(touched) {
+                map.insert(field.name, Value::Unknown);
+            } else if field.echo && touched(&field.name) {
+                map.insert(field.name, desired.get(field.name).cloned().unwrap_or(Value::Null));
+            }
+        }
+    }
+    now
+}
+
+/// Whether the new object would have the same unique key as the old one, which can not be.
+fn keeps_unique(of: &ResourceType, row: &Record, desired: &Value) -> bool {
+    let mut unique = of.inputs.fields.iter().filter(|field| field.unique).peekable();
+    unique.peek().is_some()
+        && unique.all(|field| {
+            let wanted = desired.get(field.name).unwrap_or(&Value::Null);
+            let had = row.inputs.get(field.name).unwrap_or(&Value::Null);
+            !wanted.is_null() && (!wanted.is_known() || same(field, had, wanted, Against::Sent))
+        })
+}
+
+pub(super) fn problem(node: &Node, field: Option<&str>, message: String) -> Problem {
+    Problem {
+        address: node.address.clone(),
+        field: field.map(str::to_owned),
+        message,
+        declared_at: node.declared_at.to_string(),
+    }
+}
+
+fn only(name: &'static str, value: Value) -> Value {
+    let mut map = Map::with_capacity(1);
+    map.insert(name, value);
+    Value::Map(map)
+}
+
+/// Sets the value at `path`, if the way there exists.
+fn set(value: &mut Value, path: &[Segment], to: Value) {
+    match (path, value) {
+        ([], place) => *place = to,
+        ([Segment::Key(key)], Value::Map(map)) => {
+            map.insert(key.clone(), to);
+        }
+        ([Segment::Key(key), rest @ ..], Value::Map(map)) => {
+            if let Some(inner) = map.get_mut(key) {
+                set(inner, rest, to);
+            }
+        }
+        ([Segment::Index(i), rest @ ..], Value::List(items)) => {
+            if let Some(inner) = items.get_mut(*i) {
+                set(inner, rest, to);
+            }
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,311 @@
+//! What differs between two states of a resource, field by field, as the schema says to compare.
+//!
+//! Pure, and cheap where nothing differs: equal fields cost one comparison and no allocation.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    schema::{Field, Schema},
+    value::{Map, Path, Segment, Value},
+};
+
+/// Who made a field differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    /// The program wants another value than the one last sent.
+    Program,
+    /// The cloud has another value than the one seen after the last apply.
+    Drift,
+}
+
+/// One field that differs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FieldChange {
+    /// Where.
+    pub path: Path,
+    /// What it is; null when absent.
+    pub old: Value,
+    /// What it will be; null when removed, unknown when only apply can tell.
+    pub new: Value,
+    /// Whether this change needs a new object.
+    pub replace: bool,
+    /// Who made it differ.
+    pub cause: Cause,
+}
+
+/// What the old side of a comparison is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Against {
+    /// Inputs that were sent: every field counts.
+    Sent,
+    /// A state that was observed: what the cloud never gives back does not count.
+    Seen,
+}
+
+/// The fields in which `new` differs from `old`.
+pub(crate) fn diff(
+    schema: &Schema,
+    old: &Value,
+    new: &Value,
+    against: Against,
+    cause: Cause,
+) -> Vec<FieldChange> {
+    let mut differ = Differ { against, cause, found: Vec::new() };
+    differ.members(schema, old, new, &Path::default(), false);
+    differ.found
+}
+
+/// Whether two values of a field mean the same.
+pub(crate) fn same(field: &Field, old: &Value, new: &Value, against: Against) -> bool {
+    let mut differ = Differ { against, cause: Cause::Program, found: Vec::new() };
+    differ.field(field, old, new, &Path::default(), false);
+    differ.found.is_empty()
+}
+
+/// The paths in which inputs differ from those that were last sent.
+pub(crate) fn unsent_changes(schema: &Schema, sent: &Value, inputs: &Value) -> Vec<Path> {
+    let changes = diff(schema, sent, inputs, Against::Sent, Cause::Program);
+    changes.into_iter().map(|change| change.path).collect()
+}
+
+/// What was observed, with every place marked secret that was sent as one.
+pub(crate) fn mark_secrets(sent: &Value, observed: Value) -> Value {
+    match (sent, observed) {
+        (Value::Secret(_) | Value::Sealed(_), observed) if !observed.is_null() => {
+            observed.into_secret()
+        }
+        (Value::Map(sent), Value::Map(observed)) => observed
+            .into_iter()
+            .map(|(key, value)| {
+                let value = match sent.get(&key) {
+                    Some(sent) => mark_secrets(sent, value),
+                    None => value,
+                };
+                (key, value)
+            })
+            .collect::<Map>()
+            .into(),
+        // The order of a list may have changed: one secret makes all of it secret.
+        (sent @ Value::List(_), observed @ Value::List(_)) if sent.has_secret() => {
+            observed.into_secret()
+        }
+        (_, observed) => observed,
+    }
+}
+
+struct Differ {
+    against: Against,
+    cause: Cause,
+    found: Vec<FieldChange>,
+}
+
+impl Differ {
+    fn report(&mut self, path: &Path, old: &Value, new: &Value, replace: bool) {
+        self.found.push(FieldChange {
+            path: path.clone(),
+            old: old.clone(),
+            new: new.clone(),
+            replace,
+            cause: self.cause,
+        });
+    }
+
+    fn members(&mut self, schema: &Schema, old: &Value, new: &Value, at: &Path, replace: bool) {
+        for field in schema.fields {
+            let old = old.get(field.name).unwrap_or(&Value::Null);
+            let new = new.get(field.name).unwrap_or(&Value::Null);
+            if old == new || (self.against == Against::Seen && field.write_only) {
+                continue;
+            }
+            // What the program leaves to the cloud is the cloud's.
+            if field.defaulted && new.is_null() {
+                continue;
+            }
+            let path = at.join(Segment::Key(field.name.into()));
+            self.field(field, old, new, &path, replace || field.replace);
+        }
+    }
+
+    fn field(&mut self, field: &Field, old: &Value, new: &Value, path: &Path, replace: bool) {
+        if is_empty(old) && is_empty(new) {
+            return;
+        }
+        if field.json {
+            if !same_json(old, new) {
+                self.report(path, old, new, replace);
+            }
+            return;
+        }
+        match (old.open(), new.open()) {
+            (_, Value::Unknown) => self.report(path, old, new, replace),
+            (Value::List(a), Value::List(b)) if field.unordered => {
+                self.unordered(field, a, b, path, replace);
+            }
+            (Value::List(a), Value::List(b)) => {
+                for i in 0..a.len().max(b.len()) {
+                    let path = path.join(Segment::Index(i));
+                    match (a.get(i), b.get(i)) {
+                        (Some(a), Some(b)) => self.element(field, a, b, &path, replace),
+                        (a, b) => self.report(
+                            &path,
+                            a.unwrap_or(&Value::Null),
+                            b.unwrap_or(&Value::Null),
+                            replace,
+                        ),
+                    }
+                }
+            }
+            _ => self.element(field, old, new, path, replace),
+        }
+    }
+
+    /// One element of a list, or a field that is no list.
+    fn element(&mut self, field: &Field, old: &Value, new: &Value, path: &Path, replace: bool) {
+        if old.open() == new.open() || (is_empty(old) && is_empty(new)) {
+            return;
+        }
+        match (old.open(), new.open(), field.nested) {
+            (Value::Map(_), Value::Map(_), Some(schema)) => {
+                self.members(schema, old, new, path, replace);
+            }
+            (Value::Map(a), Value::Map(b), None) => {
+                let removed = a.iter().filter(|(key, _)| b.get(key).is_none());
+                for (key, value) in removed.filter(|(_, value)| !value.is_null()) {
+                    let path = path.join(Segment::Key(key.clone()));
+                    self.report(&path, value, &Value::Null, replace);
+                }
+                for (key, value) in b.iter() {
+                    let path = path.join(Segment::Key(key.clone()));
+                    let old = a.get(key).unwrap_or(&Value::Null);
+                    self.element(field, old, value, &path, replace);
+                }
+            }
+            (Value::Number(a), Value::Number(b), _) if a.as_f64() == b.as_f64() => {}
+            (Value::String(a), Value::String(b), _)
+                if field.case_insensitive && a.eq_ignore_ascii_case(b) => {}
+            _ => self.report(path, old, new, replace),
+        }
+    }
+
+    fn unordered(
+        &mut self,
+        field: &Field,
+        old: &[Value],
+        new: &[Value],
+        path: &Path,
+        replace: bool,
+    ) {
+        let mut unmatched: Vec<usize> = (0..old.len()).collect();
+        let mut added = Vec::new();
+        for (i, item) in new.iter().enumerate() {
+            let equal = |j: &usize| self.same_element(field, &old[*j], item);
+            match unmatched.iter().position(equal) {
+                Some(at) => {
+                    unmatched.swap_remove(at);
+                }
+                None => added.push(i),
+            }
+        }
+        unmatched.sort_unstable();
+        for j in unmatched {
+            self.report(&path.join(Segment::Index(j)), &old[j], &Value::Null, replace);
+        }
+        for i in added {
+            self.report(&path.join(Segment::Index(i)), &Value::Null, &new[i], replace);
+        }
+    }
+
+    fn same_element(&self, field: &Field, old: &Value, new: &Value) -> bool {
+        let mut inner = Differ { against: self.against, cause: self.cause, found: Vec::new() };
+        inner.element(field, old, new, &Path::default(), false);
+        inner.found.is_empty()
+    }
+}
+
+/// An absent list and an empty one mean the same to every cloud.
+fn is_empty(value: &Value) -> bool {
+    match value.open() {
+        Value::Null => true,
+        Value::List(items) => items.is_empty(),
+        Value::Map(map) => map.is_empty(),
+        _ => false,
+    }
+}
+
+fn same_json(old: &Value, new: &Value) -> bool {
+    match (old.as_str(), new.as_str()) {
+        (Some(a), Some(b)) if a == b => true,
+        (Some(a), Some(b)) => {
+            let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
+            matches!((parse(a), parse(b)), (Some(a), Some(b)) if a == b)
+        }
+        _ => old.open() == new.open() && new.is_known(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INNER: Schema = Schema { fields: &[Field::new("a"), Field::new("b").replace()] };
+    const SCHEMA: Schema = Schema {
+        fields: &[
+            Field::new("plain"),
+            Field::new("fixed").replace(),
+            Field::new("chosen").defaulted(),
+            Field::new("hidden").write_only(),
+            Field::new("set").unordered(),
+            Field::new("doc").json(),
+            Field::new("host").case_insensitive(),
+            Field::new("inner").nested(&INNER),
+            Field::new("inners").nested(&INNER).unordered(),
+            Field::new("tags"),
+        ],
+    };
+
+    fn value(json: &str) -> Value {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn changes(old: &str, new: &str, against: Against) -> Vec<String> {
+        diff(&SCHEMA, &value(old), &value(new), against, Cause::Program)
+            .iter()
+            .map(|c| {
+                let mark = if c.replace { "!" } else { "" };
+                format!("{}{mark}: {} -> {}", c.path, c.old, c.new)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_means_the_same_is_no_change() {
+        let old = r#"{"chosen": "gp3", "hidden": "x", "set": [1, 2], "doc": "{\"a\": [1]}",
+            "host": "ABC", "inners": [{"a": 1}, {"a": 2}], "tags": {}, "plain": 1}"#;
+        let new = r#"{"hidden": "y", "set": [2, 1], "doc": "{ \"a\":[1] }",
+            "host": "abc", "inners": [{"a": 2}, {"a": 1}], "plain": 1.0}"#;
+        assert_eq!(changes(old, new, Against::Seen), Vec::<String>::new());
+        assert_eq!(changes(old, new, Against::Sent), [r#"hidden: "x" -> "y""#]);
+    }
+
+    #[test]
+    fn each_change_is_found_at_its_own_depth() {
+        let old =
+            r#"{"fixed": 1, "inner": {"a": 1, "b": 1}, "set": [1], "tags": {"x": "1", "y": "1"}}"#;
+        let new = r#"{"fixed": {"$unknown": true}, "inner": {"a": 2, "b": 2}, "set": [2],
+            "tags": {"x": "2", "z": "1"}}"#;
+        assert_eq!(
+            changes(old, new, Against::Sent),
+            [
+                "fixed!: 1 -> (known after apply)",
+                "set[0]: 1 -> null",
+                "set[0]: null -> 2",
+                "inner.a: 1 -> 2",
+                "inner.b!: 1 -> 2",
+                r#"tags.y: "1" -> null"#,
+                r#"tags.x: "1" -> "2""#,
+                r#"tags.z: null -> "1""#,
+            ]
+        );
+    }
+}

@@ -1,0 +1,88 @@
+//! Why no plan could be made. Nothing was changed, whatever the reason.
+
+use crate::{
+    declare::{Problem, error_list},
+    identity::Address,
+    provider::ProviderError,
+    state::StateError,
+};
+
+/// Why no plan could be made. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// Parts of the declaration are wrong; all of them are listed.
+    #[error("the declaration of `{stack}` has {} problem(s):{}", problems.len(), error_list(problems))]
+    Invalid {
+        /// The stack.
+        stack: String,
+        /// Every problem, in the order of declaration.
+        problems: Vec<Problem>,
+    },
+    /// Resources are protected and would have to be deleted or replaced; all of them are listed.
+    #[error("{} protected resource(s) would be deleted:{}", addresses.len(), lines(addresses))]
+    Protected {
+        /// What, and why it would be deleted.
+        addresses: Vec<(Address, String)>,
+    },
+    /// Steps wait for each other.
+    #[error("these steps wait for each other, so none can start: {}", members.join(" -> "))]
+    Cycle {
+        /// The steps, as action and address.
+        members: Vec<String>,
+    },
+    /// No provider has the type.
+    #[error("no provider is there for `{kind}` at {address}: add one that has it to the engine")]
+    NoProvider {
+        /// The resource.
+        address: Address,
+        /// Its type.
+        kind: String,
+    },
+    /// A row was written by a newer program, or can not be brought to today's shape.
+    #[error("the record of {address} can not be used: {message}")]
+    Record {
+        /// The resource.
+        address: Address,
+        /// What is wrong.
+        message: String,
+    },
+    /// A lookup needs a value that only apply can tell.
+    #[error(
+        "the lookup {address} asks with a value that is known only after apply; ask with known values"
+    )]
+    LookupUnknown {
+        /// The lookup.
+        address: Address,
+    },
+    /// A lookup failed.
+    #[error("the lookup {address} failed")]
+    Lookup {
+        /// The lookup.
+        address: Address,
+        /// What with.
+        #[source]
+        source: ProviderError,
+    },
+    /// What is there could not be looked at.
+    #[error("what is there of `{kind}` could not be read (for {address})")]
+    Refresh {
+        /// One of the resources concerned.
+        address: Address,
+        /// The type.
+        kind: String,
+        /// What with.
+        #[source]
+        source: ProviderError,
+    },
+    /// The state could not be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The system gave no randomness.
+    #[error("no random seed: {0}")]
+    Seed(String),
+}
+
+fn lines(addresses: &[(Address, String)]) -> String {
+    addresses.iter().map(|(address, why)| format!("\n  - {address}: {why}")).collect()
+}

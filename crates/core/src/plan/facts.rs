@@ -1,0 +1,80 @@
+//! What the planner is given, gathered beforehand.
+
+use std::collections::{HashMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    declare::Options,
+    identity::{Address, ResourceId, Seed},
+    provider::Seen,
+    schema::ResourceType,
+    state::{Change, Pin, Snapshot},
+    value::Value,
+};
+
+use super::Recovered;
+
+/// What was seen of one recorded object.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Observation {
+    /// It is there, like this.
+    There(Seen),
+    /// It is not there any more.
+    Gone,
+}
+
+/// How much of the cloud a plan looks at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RefreshMode {
+    /// Everything recorded, by listing each type.
+    #[default]
+    List,
+    /// Only what the program changes.
+    Minimal,
+    /// Nothing; the records are believed.
+    None,
+}
+
+/// What the plan is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// What the program declares.
+    Program,
+    /// Nothing at all.
+    Nothing,
+}
+
+/// An update of an earlier run whose end nobody saw.
+#[derive(Clone, Debug)]
+pub(crate) struct Uncertain {
+    /// What it was going to send.
+    pub(crate) inputs: Value,
+}
+
+/// Everything that the pure planner knows beside the program.
+pub(crate) struct Facts<'a> {
+    pub(crate) want: Want,
+    /// The state, with `repairs` applied already.
+    pub(crate) snapshot: Snapshot,
+    pub(crate) repairs: Vec<Change>,
+    pub(crate) recovered: Vec<Recovered>,
+    pub(crate) observed: HashMap<ResourceId, Observation>,
+    /// Updates whose end is not known, by object.
+    pub(crate) uncertain: HashMap<ResourceId, Uncertain>,
+    /// Ids of creates that certainly did not happen, with what they would have sent: to be used
+    /// again, so that a client token keeps protecting.
+    pub(crate) retried: HashMap<Address, (ResourceId, Value)>,
+    /// Answers of lookups, by address; those of this run are new pins.
+    pub(crate) answers: HashMap<Address, Pin>,
+    /// The addresses that must be replaced because the user asked.
+    pub(crate) replace: HashSet<Address>,
+    pub(crate) seed: Seed,
+    /// The type of a kind, for rows that the program does not declare.
+    pub(crate) types: &'a dyn Fn(&str, &str) -> Option<&'static ResourceType>,
+    /// The default provider's name for a kind.
+    pub(crate) provider_of: &'a dyn Fn(&str, &Options) -> Option<String>,
+    /// Validates a declared resource.
+    pub(crate) validate: &'a dyn Fn(&mut crate::check::Check<'_>, &str, &str),
+}

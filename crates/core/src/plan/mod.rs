@@ -1,0 +1,195 @@
+//! Planning: what must be done, in which order, and why.
+//!
+//! [`compute`] is a pure function of the program, the recorded state, what was observed, and a
+//! seed: no clock, no randomness, no I/O, no async. What it returns is plain data that apply can
+//! follow without deciding anything.
+
+mod decide;
+mod diff;
+mod error;
+mod facts;
+mod order;
+mod removals;
+mod render;
+mod step;
+
+use std::sync::Arc;
+
+pub(crate) use decide::compute;
+pub use diff::{Cause, FieldChange};
+pub(crate) use diff::{mark_secrets, unsent_changes};
+pub use error::PlanError;
+pub(crate) use facts::{Facts, Uncertain, Want};
+pub use facts::{Observation, RefreshMode};
+use serde::{Deserialize, Serialize};
+pub use step::{Action, Reason, Step, StepId};
+
+use crate::{
+    declare::Program,
+    identity::{Address, ResourceId, Seed},
+    state::Change,
+    value::{Map, Value},
+};
+
+/// A reviewed set of steps; the only thing that apply accepts.
+///
+/// It holds the plan itself, as data, and the declared program, whose late values apply resolves.
+#[derive(Clone)]
+pub struct Plan {
+    pub(crate) data: PlanData,
+    pub(crate) program: Arc<Program>,
+}
+
+/// A plan, as plain data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlanData {
+    /// The stack.
+    pub stack: String,
+    /// The lineage of the state it was made from.
+    pub lineage: String,
+    /// The version of the state it was made from; apply refuses another.
+    pub version: u64,
+    /// Where all that is random in it came from.
+    pub seed: Seed,
+    /// The steps. Their order in the list is the order they are shown in.
+    pub steps: Vec<Step>,
+    /// What was found different in the cloud from what the last apply left.
+    pub drift: Vec<Drift>,
+    /// Objects of an interrupted run that were found, and how.
+    pub recovered: Vec<Recovered>,
+    /// What is written to the state before the first step.
+    pub repairs: Vec<Change>,
+    /// The outputs of the stack as they will be, with unknowns; null if the plan is to destroy.
+    pub exports: Value,
+    /// The outputs of the stack as they are.
+    pub recorded_exports: Value,
+    /// How many resources stay as they are.
+    pub unchanged: usize,
+}
+
+/// One object that is not as the last apply left it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Drift {
+    /// Its address.
+    pub address: Address,
+    /// Its type.
+    pub kind: String,
+    /// The object.
+    pub id: ResourceId,
+    /// Its id in the cloud.
+    pub physical_id: String,
+    /// Whether it is gone altogether.
+    pub gone: bool,
+    /// The fields that differ: `old` is what the last apply left, `new` what is there now.
+    pub fields: Vec<FieldChange>,
+}
+
+/// What became of a call that an earlier run did not see the end of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovered {
+    /// The resource's address.
+    pub address: Address,
+    /// What was found, as a sentence.
+    pub found: String,
+}
+
+/// How many resources a plan does what to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// New ones.
+    pub create: usize,
+    /// Ones changed in place.
+    pub update: usize,
+    /// Ones replaced: one create and one delete each.
+    pub replace: usize,
+    /// Ones removed.
+    pub delete: usize,
+    /// Ones forgotten without a call.
+    pub forget: usize,
+    /// Ones only waited for.
+    pub settle: usize,
+    /// Ones that stay as they are.
+    pub unchanged: usize,
+}
+
+impl Plan {
+    /// The plan as data.
+    #[must_use]
+    pub fn data(&self) -> &PlanData {
+        &self.data
+    }
+
+    /// The stack's name.
+    #[must_use]
+    pub fn stack(&self) -> &str {
+        &self.data.stack
+    }
+
+    /// The steps that are shown, in the order they are shown in.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.data.steps.iter().filter(|step| step.action.is_shown())
+    }
+
+    /// Whether nothing has to be done: no object changes, and no output of the stack does.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps().next().is_none() && !self.data.exports_change()
+    }
+
+    /// How many resources it does what to.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        self.data.summary()
+    }
+}
+
+impl PlanData {
+    /// Whether an output of the stack changes.
+    #[must_use]
+    pub fn exports_change(&self) -> bool {
+        let empty = Map::new();
+        let planned = self.exports.as_map().unwrap_or(&empty);
+        let recorded = self.recorded_exports.as_map().unwrap_or(&empty);
+        planned != recorded
+    }
+
+    /// How many resources it does what to.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let mut summary = Summary { unchanged: self.unchanged, ..Summary::default() };
+        for step in &self.steps {
+            match step.action {
+                Action::Create if step.is_replacement() => summary.replace += 1,
+                Action::Create => summary.create += 1,
+                Action::Update => summary.update += 1,
+                Action::Settle => summary.settle += 1,
+                Action::Delete if step.reasons.contains(&Reason::Replaced) => {}
+                Action::Delete => summary.delete += 1,
+                Action::Forget if step.is_bookkeeping() => {}
+                Action::Forget => summary.forget += 1,
+                Action::Record | Action::Join => {}
+            }
+        }
+        summary
+    }
+}
+
+impl Step {
+    /// Whether this create replaces an object that still exists.
+    #[must_use]
+    pub fn is_replacement(&self) -> bool {
+        self.action == Action::Create && self.replaces.is_some()
+    }
+
+    /// Whether this step only tidies formwork's own records.
+    #[must_use]
+    pub fn is_bookkeeping(&self) -> bool {
+        match self.action {
+            Action::Record | Action::Join => true,
+            Action::Forget => self.reasons.iter().all(|reason| {
+                matches!(reason, Reason::Replaced | Reason::Gone | Reason::GoesWith(_))
+            }),
+            _ => false,
+        }
+    }
+}

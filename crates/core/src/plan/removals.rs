@@ -1,0 +1,117 @@
+//! What to do with each recorded object that the program no longer means: the backward half of a plan.
+
+use std::collections::HashMap;
+
+use super::{Action, Observation, Reason, Want, decide::Draft};
+use crate::{
+    identity::ResourceId,
+    state::{Record, Role, Status},
+};
+
+/// What happens to a row.
+pub(super) struct Removal {
+    pub(super) row: ResourceId,
+    pub(super) action: Action,
+    pub(super) reasons: Vec<Reason>,
+    /// The node whose new object takes its place.
+    pub(super) replaced_by: Option<usize>,
+    /// The old object goes before the new one comes; its row stays until dependents moved over.
+    pub(super) delete_first: bool,
+    pub(super) takes_along: Vec<ResourceId>,
+}
+
+pub(super) fn decide(draft: &mut Draft<'_>) -> Vec<Removal> {
+    let node_of_row: HashMap<ResourceId, usize> = draft
+        .decisions
+        .iter()
+        .enumerate()
+        .filter_map(|(node, decision)| Some((decision.as_ref()?.row?, node)))
+        .collect();
+    let mut removals: Vec<Removal> = Vec::new();
+    let mut protected = Vec::new();
+    for record in draft.facts.snapshot.records.values() {
+        let node = node_of_row.get(&record.id).copied();
+        let decision = node.and_then(|node| draft.decisions[node].as_ref());
+        let is_gone = draft.facts.observed.get(&record.id) == Some(&Observation::Gone)
+            || record.status == Status::Absent;
+        let reason = match (record.role, decision) {
+            (Role::Current, Some(decision)) if decision.id == record.id => continue,
+            (Role::Current, Some(_)) if is_gone => Reason::Gone,
+            (Role::Current, Some(_)) => Reason::Replaced,
+            (Role::Deposed, _) => Reason::Deposed,
+            (Role::Current, None) if draft.facts.want == Want::Nothing => Reason::Destroy,
+            (Role::Current, None) => Reason::NoLongerDeclared,
+        };
+        let retained = decision.map_or(record.options.retain, |d| d.options.retain);
+        if !is_gone && record.role == Role::Current && is_protected(draft, record, node) {
+            protected.push((record.address.clone(), reason.to_string()));
+        }
+        let (action, reasons) = if is_gone && record.role == Role::Current && decision.is_none() {
+            (Action::Forget, vec![reason, Reason::Gone])
+        } else if is_gone {
+            (Action::Forget, vec![reason])
+        } else if retained {
+            (Action::Forget, vec![reason, Reason::Retained])
+        } else {
+            (Action::Delete, vec![reason])
+        };
+        let delete_first =
+            action == Action::Delete && decision.is_some_and(|d| d.replaced && d.delete_first);
+        removals.push(Removal {
+            row: record.id,
+            action,
+            reasons,
+            replaced_by: node,
+            delete_first,
+            takes_along: Vec::new(),
+        });
+    }
+    draft.protected.extend(protected);
+    go_with_hosts(draft, removals)
+}
+
+/// The program's word counts where it still declares the resource, the record's where it does not.
+fn is_protected(draft: &Draft<'_>, record: &Record, node: Option<usize>) -> bool {
+    let declared = node.or_else(|| {
+        let index = draft.program.by_address.get(&record.address)?;
+        let same = draft.program.graph[*index].kind.name() == record.kind;
+        same.then(|| index.index())
+    });
+    match declared {
+        Some(node) => draft.program.graph[petgraph::graph::NodeIndex::new(node)].options.protect,
+        None => record.options.protect,
+    }
+}
+
+/// What lives on an object that goes needs no removal of its own: its row goes with that object's.
+fn go_with_hosts(draft: &Draft<'_>, removals: Vec<Removal>) -> Vec<Removal> {
+    let records = &draft.facts.snapshot.records;
+    let going: HashMap<ResourceId, usize> =
+        removals.iter().enumerate().map(|(i, removal)| (removal.row, i)).collect();
+    // The outermost host that goes too, for whatever is deleted with something.
+    let host = |row: ResourceId| -> Option<usize> {
+        let mut host = None;
+        let mut at = row;
+        // A chain is at most as long as there are rows; a ring in damaged state ends the walk too.
+        for _ in 0..records.len() {
+            let Some(next) = records.get(&at).and_then(|r| r.options.deleted_with) else { break };
+            let Some(&going) = going.get(&next) else { break };
+            host = Some(going);
+            at = next;
+        }
+        host.filter(|host| removals[*host].row != row)
+    };
+    let hosts: Vec<Option<usize>> = removals.iter().map(|removal| host(removal.row)).collect();
+    let mut kept: Vec<Option<Removal>> = removals.into_iter().map(Some).collect();
+    for (i, host) in hosts.iter().enumerate() {
+        // A host that is only forgotten leaves its guests' rows nothing to go with.
+        let Some(host) = *host else { continue };
+        if let (Some(guest), true) = (kept[i].as_ref().map(|g| g.row), kept[host].is_some()) {
+            kept[i] = None;
+            if let Some(host) = &mut kept[host] {
+                host.takes_along.push(guest);
+            }
+        }
+    }
+    kept.into_iter().flatten().collect()
+}

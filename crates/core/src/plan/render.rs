@@ -1,0 +1,134 @@
+//! The plan as text: plain, complete, and the same in every run.
+
+use std::fmt;
+
+use super::{Action, Cause, Plan, PlanData, Step};
+use crate::{schema::Group, value::Value};
+
+impl Step {
+    /// The sign that stands before it: `+` new, `~` changed, `±` replaced, `-` removed, `…` waited
+    /// for, `×` forgotten.
+    #[must_use]
+    pub fn symbol(&self) -> &'static str {
+        match self.action {
+            Action::Create if self.is_replacement() => "±",
+            Action::Create => "+",
+            Action::Update => "~",
+            Action::Settle => "…",
+            Action::Delete => "-",
+            Action::Forget => "×",
+            Action::Record | Action::Join => " ",
+        }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.data, f)
+    }
+}
+
+impl fmt::Display for PlanData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for recovered in &self.recovered {
+            writeln!(f, "recovered {}: {}", recovered.address, recovered.found)?;
+        }
+        let mut groups: Vec<Group> = self.steps.iter().map(|step| step.group).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        let shown = |step: &&Step| step.action.is_shown() && !step.is_bookkeeping();
+        for group in groups {
+            let mut steps = self.steps.iter().filter(|s| s.group == group).filter(shown).peekable();
+            if steps.peek().is_some() {
+                writeln!(f, "{}", group.title())?;
+            }
+            for step in steps {
+                write_step(f, step)?;
+            }
+        }
+        write_exports(f, self)?;
+        write!(f, "{}", self.summary())
+    }
+}
+
+fn write_step(f: &mut fmt::Formatter<'_>, step: &Step) -> fmt::Result {
+    write!(f, "  {} {:<40} {}", step.symbol(), step.address, step.kind)?;
+    let why: Vec<String> = step
+        .reasons
+        .iter()
+        .filter(|reason| !matches!(reason, super::Reason::New | super::Reason::Changed))
+        .map(ToString::to_string)
+        .collect();
+    if !why.is_empty() {
+        write!(f, "  ({})", why.join("; "))?;
+    }
+    writeln!(f)?;
+    for change in &step.changes {
+        write!(f, "      {}: {} -> {}", change.path, Shown(&change.old), Shown(&change.new))?;
+        let replace = if change.replace { " (forces replacement)" } else { "" };
+        let drift = if change.cause == Cause::Drift { " (drifted)" } else { "" };
+        writeln!(f, "{replace}{drift}")?;
+    }
+    if !step.takes_along.is_empty() {
+        writeln!(f, "      {} more go with it", step.takes_along.len())?;
+    }
+    Ok(())
+}
+
+fn write_exports(f: &mut fmt::Formatter<'_>, plan: &PlanData) -> fmt::Result {
+    if !plan.exports_change() {
+        return Ok(());
+    }
+    writeln!(f, "outputs")?;
+    let (empty, none) = (crate::value::Map::new(), Value::Null);
+    let planned = plan.exports.as_map().unwrap_or(&empty);
+    let recorded = plan.recorded_exports.as_map().unwrap_or(&empty);
+    let mut names: Vec<_> = planned.keys().chain(recorded.keys()).collect();
+    names.sort_unstable();
+    names.dedup();
+    for name in names {
+        let (old, new) = (recorded.get(name).unwrap_or(&none), planned.get(name).unwrap_or(&none));
+        if old != new {
+            writeln!(f, "    {name}: {} -> {}", Shown(old), Shown(new))?;
+        }
+    }
+    Ok(())
+}
+
+impl fmt::Display for super::Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [
+            (self.create, "to create"),
+            (self.update, "to update"),
+            (self.replace, "to replace"),
+            (self.delete, "to delete"),
+            (self.settle, "to wait for"),
+            (self.forget, "to forget"),
+        ];
+        let mut any = false;
+        for (n, what) in parts.into_iter().filter(|(n, _)| *n > 0) {
+            write!(f, "{}{n} {what}", if any { ", " } else { "" })?;
+            any = true;
+        }
+        match (any, self.unchanged) {
+            (true, n) => writeln!(f, ", {n} unchanged"),
+            (false, n) => writeln!(f, "nothing to do, {n} unchanged"),
+        }
+    }
+}
+
+/// A value in a line of a plan: shortened, for a plan is read by people.
+struct Shown<'a>(&'a Value);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_null() {
+            return f.write_str("(none)");
+        }
+        let text = self.0.to_string();
+        match text.char_indices().nth(120) {
+            Some((at, _)) => write!(f, "{}…", &text[..at]),
+            None => f.write_str(&text),
+        }
+    }
+}

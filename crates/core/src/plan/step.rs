@@ -1,0 +1,164 @@
+//! The steps of a plan, as plain data.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::diff::FieldChange;
+use crate::{
+    identity::{Address, ResourceId},
+    provider::Seen,
+    schema::Group,
+    state::RecordedOptions,
+    value::Value,
+};
+
+/// What a step does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Action {
+    /// Makes an object. If [`Step::replaces`] names another, this one takes its address.
+    Create,
+    /// Changes an object in place.
+    Update,
+    /// Waits for an object that an earlier run made and did not see ready.
+    Settle,
+    /// Rewrites a row; no call is made.
+    Record,
+    /// Removes an object.
+    Delete,
+    /// Removes a row and leaves the object, if there is one, alone.
+    Forget,
+    /// Nothing but a point in the order: many steps before it, many after it.
+    Join,
+}
+
+impl Action {
+    /// Whether the step may change something outside formwork's own records.
+    #[must_use]
+    pub const fn mutates(self) -> bool {
+        matches!(self, Action::Create | Action::Update | Action::Delete)
+    }
+
+    /// Whether a plan shows it.
+    #[must_use]
+    pub const fn is_shown(self) -> bool {
+        !matches!(self, Action::Record | Action::Join)
+    }
+}
+
+/// Why a step is in the plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// The program declares it, and it does not exist yet.
+    New,
+    /// The program no longer declares it.
+    NoLongerDeclared,
+    /// The whole stack is destroyed.
+    Destroy,
+    /// The program wants other values; see [`Step::changes`].
+    Changed,
+    /// The cloud has other values than the last apply left; see [`Step::changes`].
+    Drifted,
+    /// It was deleted behind formwork's back.
+    Gone,
+    /// An earlier create of it did not finish.
+    Incomplete {
+        /// What it failed with.
+        reason: String,
+    },
+    /// An earlier run was stopped before it was seen ready.
+    NotReadyYet,
+    /// It is replaced by a new object.
+    Replaced,
+    /// It is replaced together with what it is bound to.
+    ReplacedWith(Address),
+    /// Its trigger value changed.
+    Triggered,
+    /// The user asked for it.
+    Requested,
+    /// An earlier run replaced it and did not get to delete it.
+    Deposed,
+    /// It goes with the object it lives on.
+    GoesWith(Address),
+    /// It is retained in the cloud.
+    Retained,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::New => f.write_str("new"),
+            Reason::NoLongerDeclared => f.write_str("no longer declared"),
+            Reason::Destroy => f.write_str("the stack is destroyed"),
+            Reason::Changed => f.write_str("changed"),
+            Reason::Drifted => f.write_str("drifted"),
+            Reason::Gone => f.write_str("it is gone from the cloud"),
+            Reason::Incomplete { reason } => write!(f, "its create did not finish: {reason}"),
+            Reason::NotReadyYet => f.write_str("an earlier run did not see it ready"),
+            Reason::Replaced => f.write_str("replaced"),
+            Reason::ReplacedWith(address) => write!(f, "replaced with {address}"),
+            Reason::Triggered => f.write_str("its trigger changed"),
+            Reason::Requested => f.write_str("asked for"),
+            Reason::Deposed => f.write_str("left over from an earlier replacement"),
+            Reason::GoesWith(address) => write!(f, "goes with {address}"),
+            Reason::Retained => f.write_str("retained in the cloud"),
+        }
+    }
+}
+
+/// The place of a step in its plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StepId(pub u32);
+
+impl StepId {
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// What it does.
+    pub action: Action,
+    /// The resource's address.
+    pub address: Address,
+    /// The resource's type.
+    pub kind: String,
+    /// The provider it goes through, by name.
+    pub provider: String,
+    /// The heading it stands under.
+    pub group: Group,
+    /// The object; of a create, the id it will have.
+    pub id: ResourceId,
+    /// Why.
+    pub reasons: Vec<Reason>,
+    /// The fields that change, for an update or a replacement.
+    pub changes: Vec<FieldChange>,
+    /// What will be sent, with unknowns; null for a delete.
+    pub inputs: Value,
+    /// What was seen of the object, where the plan looked: what an update starts from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<Seen>,
+    /// The object whose address this create takes.
+    pub replaces: Option<ResourceId>,
+    /// Whether a delete leaves the row behind as absent, because its replacement comes after it.
+    pub leaves_row: bool,
+    /// Rows that go with this one, without a call of their own.
+    pub takes_along: Vec<ResourceId>,
+    /// What the row will say it depends on.
+    pub depends_on: Vec<ResourceId>,
+    /// What the row will say of its options.
+    pub options: RecordedOptions,
+    /// The source line of the declaration.
+    pub declared_at: String,
+    /// The steps that must be done before.
+    pub after: Vec<StepId>,
+    /// The length of the longest path from here to the end, in seconds; larger ones start first.
+    pub priority: u64,
+}

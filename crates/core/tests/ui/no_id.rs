@@ -1,0 +1,8 @@
+use formwork_core::Outputs;
+
+#[derive(Outputs)]
+struct VpcOutputs {
+    id: String,
+}
+
+fn main() {}
