@@ -50,7 +50,7 @@ pub use resource::{
     Outputs, Resource, Settled,
 };
 pub use schema::{Field, Group, OutputField, OutputSchema, ResourceType, Schema};
-pub use stack::Stack;
+pub use stack::{GraphNode, GraphView, Stack};
 pub use value::Secret;
 
 /// What the macros expand to; not for use by hand.

@@ -2,7 +2,14 @@
 
 use std::{fmt, panic::AssertUnwindSafe, sync::Arc};
 
-use crate::declare::{Builder, DeclareError, Program, Scope};
+use petgraph::visit::EdgeRef;
+use serde::Serialize;
+
+use crate::{
+    declare::{Builder, DeclareError, NodeKind, Program, Scope},
+    identity::Address,
+    schema::Group,
+};
 
 /// A finished declaration, with whatever the program chose to return from it.
 pub struct Stack<T = ()> {
@@ -10,6 +17,30 @@ pub struct Stack<T = ()> {
     /// What the declaring closure returned; read its outputs after apply with
     /// [`Live::get`](crate::Live::get).
     pub outputs: T,
+}
+
+/// A declared graph, as data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct GraphView {
+    /// The stack.
+    pub stack: String,
+    /// The resources and lookups, each after what it needs.
+    pub nodes: Vec<GraphNode>,
+    /// Pairs of places in `nodes`: the second needs the first.
+    pub edges: Vec<(usize, usize)>,
+}
+
+/// One declared resource or lookup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct GraphNode {
+    /// Its address.
+    pub address: Address,
+    /// Its type.
+    pub kind: &'static str,
+    /// The heading it stands under; a lookup has none.
+    pub group: Option<Group>,
+    /// The source line of its declaration.
+    pub declared_at: String,
 }
 
 impl<T> fmt::Debug for Stack<T> {
@@ -82,6 +113,27 @@ impl<T> Stack<T> {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.program.stack
+    }
+
+    /// The declared graph as data, for whoever draws it.
+    #[must_use]
+    pub fn graph(&self) -> GraphView {
+        let graph = &self.program.graph;
+        let nodes = graph.node_weights().map(|node| GraphNode {
+            address: node.address.clone(),
+            kind: node.kind.name(),
+            group: match node.kind {
+                NodeKind::Resource(of) => Some(of.group),
+                NodeKind::Lookup { .. } => None,
+            },
+            declared_at: node.declared_at.to_string(),
+        });
+        let edges = graph.edge_references();
+        GraphView {
+            stack: self.name().to_owned(),
+            nodes: nodes.collect(),
+            edges: edges.map(|edge| (edge.source().index(), edge.target().index())).collect(),
+        }
     }
 
     /// How many resources and lookups are declared.

@@ -39,6 +39,8 @@ struct Arrangement<'d> {
     node_of_row: HashMap<ResourceId, usize>,
     /// Who is recorded to depend on each row.
     dependents: HashMap<ResourceId, Vec<ResourceId>>,
+    /// The step that removes the row of an object that went first.
+    tombstones: HashMap<ResourceId, StepId>,
     /// (before, after)
     soft: Vec<(StepId, StepId)>,
 }
@@ -52,6 +54,7 @@ pub(super) fn arrange(draft: &Draft<'_>, removals: Vec<Removal>) -> Result<Vec<S
         of_row: HashMap::new(),
         node_of_row: HashMap::new(),
         dependents: HashMap::new(),
+        tombstones: HashMap::new(),
         soft: Vec::new(),
     };
     arrangement.forward();
@@ -219,6 +222,14 @@ impl Arrangement<'_> {
         for (removal, step) in removals.iter().zip(made) {
             self.order_removal(removal, step);
         }
+        // A row outlives the rows that refer to it.
+        for (row, tombstone) in self.tombstones.clone() {
+            for user in self.dependents.get(&row).cloned().unwrap_or_default() {
+                if let Some(&other) = self.tombstones.get(&user) {
+                    self.wait(tombstone, other);
+                }
+            }
+        }
         self.unique_keys(removals);
     }
 
@@ -229,13 +240,21 @@ impl Arrangement<'_> {
         let mut stack = rows;
         let mut seen: HashSet<ResourceId> = stack.iter().copied().collect();
         let mut moved = Vec::new();
+        let mut rows_only = Vec::new();
         while let Some(row) = stack.pop() {
             for user in self.dependents.get(&row).cloned().unwrap_or_default() {
                 if !seen.insert(user) {
                     continue;
                 }
                 if let Some(&gone) = self.of_row.get(&user) {
-                    self.wait(step, gone);
+                    // A row without an object holds nothing up in the cloud: only the row that it
+                    // refers to has to outlive it.
+                    let row_only = self.steps[gone.index()].action == Action::Forget;
+                    if removal.delete_first && row_only {
+                        rows_only.push(gone);
+                    } else {
+                        self.wait(step, gone);
+                    }
                 } else {
                     if let Some(&node) = self.node_of_row.get(&user)
                         && let Some(update) = self.of_node[node]
@@ -251,18 +270,19 @@ impl Arrangement<'_> {
         match (created, removal.delete_first) {
             (Some(created), true) => {
                 self.wait(created, step);
-                self.tombstone(removal, created, &moved);
+                self.tombstone(removal, created, moved.iter().chain(&rows_only));
             }
-            (Some(created), false) => {
-                self.wait(step, created);
-                let users = self.users(removal.replaced_by);
-                for user in users {
-                    self.wait(step, user);
-                }
-                self.soft.extend(moved.into_iter().map(|update| (update, step)));
-            }
-            (None, _) => self.soft.extend(moved.into_iter().map(|update| (update, step))),
+            (Some(created), false) => self.wait(step, created),
+            (None, _) => {}
         }
+        // What lives on it is there anew before the old one goes, if that can be.
+        for along in &removal.takes_along {
+            let renewed = self.node_of_row.get(along).and_then(|node| self.of_node[*node]);
+            self.soft.extend(renewed.map(|renewed| (renewed, step)));
+        }
+        // Whoever moves over to the new object of a delete-first replacement can not do so before
+        // the old one goes; there the edge closes a cycle, and is dropped.
+        self.soft.extend(moved.into_iter().map(|update| (update, step)));
         // An orphan lets go of what it uses before that is changed.
         if removal.replaced_by.is_none() {
             let record = &self.draft.facts.snapshot.records[&removal.row];
@@ -278,26 +298,20 @@ impl Arrangement<'_> {
     }
 
     /// The row of an object that went first stays until nobody refers to it any more.
-    fn tombstone(&mut self, removal: &Removal, created: StepId, moved: &[StepId]) {
+    fn tombstone<'s>(
+        &mut self,
+        removal: &Removal,
+        created: StepId,
+        users: impl Iterator<Item = &'s StepId>,
+    ) {
         let record = &self.draft.facts.snapshot.records[&removal.row];
         let (step, weight) = self.removal_step(record, Action::Forget, vec![Reason::Replaced]);
         let forget = self.push(step, weight);
+        self.tombstones.insert(removal.row, forget);
         self.wait(forget, created);
-        let users = self.users(removal.replaced_by);
-        for user in users.into_iter().chain(moved.iter().copied()) {
-            self.wait(forget, user);
+        for user in users {
+            self.wait(forget, *user);
         }
-    }
-
-    /// The steps of the nodes that use a node.
-    fn users(&self, node: Option<usize>) -> Vec<StepId> {
-        let Some(node) = node else { return Vec::new() };
-        self.draft
-            .program
-            .graph
-            .neighbors_directed(NodeIndex::new(node), Direction::Outgoing)
-            .filter_map(|user| self.of_node[user.index()])
-            .collect()
     }
 
     /// An object that takes over the unique key of one that goes comes after it.

@@ -3,7 +3,13 @@
 //! Compiled always, for stores and providers in other crates are tested with it too, and used by
 //! nothing that runs in earnest.
 
+mod cloud;
+mod invariants;
 pub mod laws;
 mod memory;
+mod thing;
 
+pub use cloud::{Call, Cloud, Fault, Object, Op};
+pub use invariants::check_invariants;
 pub use memory::MemoryStore;
+pub use thing::{Resumable, Single, Thing, ThingHandle, ThingOutputs, provider};

@@ -1,0 +1,408 @@
+//! A modelled cloud: in memory, strict, and able to fail wherever a test asks it to.
+//!
+//! It refuses duplicate names, references to what is not there, and the deletion of what is
+//! referenced; it logs every call from start to end. Objects remember the [`Identity`] that made
+//! them, so that a test can tell a lost object from a leftover one.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    identity::{Identity, ResourceId},
+    provider::{ErrorKind, ProviderError},
+    value::Value,
+};
+
+/// A verb of the modelled cloud, for faults and for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Op {
+    /// Make an object.
+    Create,
+    /// Look at an object until it is ready.
+    Settle,
+    /// Change an object.
+    Update,
+    /// Remove an object.
+    Delete,
+    /// Look at one object.
+    Read,
+    /// Look at many.
+    List,
+    /// Look for an object after a crash.
+    Find,
+}
+
+/// How a call goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A definite refusal, before any effect.
+    Refuse,
+    /// The service asks to slow down, before any effect.
+    Throttle,
+    /// The effect happens, and the answer is lost.
+    LoseAnswer,
+    /// The request is lost: no effect, and no answer.
+    LoseRequest,
+    /// A create makes the object, and fails all the same, saying so.
+    Partial,
+    /// The call never ends, before any effect.
+    Hang,
+    /// The effect happens, and the call never ends.
+    HangAfter,
+}
+
+/// One entry of the call log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The verb.
+    pub op: Op,
+    /// The address of the resource, or the kind for a list.
+    pub address: String,
+    /// The object's id, where it was known.
+    pub id: Option<String>,
+    /// The place of the call's start in the order of all starts and ends.
+    pub started: usize,
+    /// The place of its end; absent while it runs, or when it was dropped.
+    pub ended: Option<usize>,
+}
+
+/// An object of the modelled cloud.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Object {
+    /// Its kind.
+    pub kind: String,
+    /// What made it.
+    pub made_by: ResourceId,
+    /// Its state, in the shape of the inputs.
+    pub inputs: Value,
+    /// Its unique name, if it has one.
+    pub name: Option<String>,
+    /// The objects it refers to.
+    pub refs: Vec<String>,
+    /// How often it was changed.
+    pub generation: u64,
+    /// How many more looks it takes to be ready.
+    pub looks_until_ready: u32,
+}
+
+#[derive(Debug, Default)]
+struct World {
+    objects: BTreeMap<String, Object>,
+    minted: BTreeMap<String, u64>,
+    log: Vec<Call>,
+    ticks: usize,
+    faults: Vec<(Op, String, u32, Fault)>,
+    in_flight: usize,
+    most_in_flight: usize,
+    latency: Duration,
+    looks: u32,
+    lenient: bool,
+}
+
+/// A handle on a modelled cloud; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Cloud {
+    world: Arc<Mutex<World>>,
+}
+
+impl Cloud {
+    /// An empty cloud.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the `nth` next call (from 1) of `op` on `address` go wrong.
+    pub fn fail(&self, op: Op, address: &str, nth: u32, fault: Fault) {
+        self.world().faults.push((op, address.to_owned(), nth, fault));
+    }
+
+    /// Forgets every fault that has not happened yet.
+    pub fn heal(&self) {
+        self.world().faults.clear();
+    }
+
+    /// Makes every call take this long.
+    pub fn latency(&self, latency: Duration) {
+        self.world().latency = latency;
+    }
+
+    /// Makes every new object need this many looks until it is ready.
+    pub fn slow(&self, looks: u32) {
+        self.world().looks = looks;
+    }
+
+    /// Does not check references, for graphs that no real cloud would allow.
+    pub fn lenient(&self) {
+        self.world().lenient = true;
+    }
+
+    /// The ids of all objects.
+    #[must_use]
+    pub fn ids(&self) -> Vec<String> {
+        self.world().objects.keys().cloned().collect()
+    }
+
+    /// The object `id`.
+    #[must_use]
+    pub fn object(&self, id: &str) -> Option<Object> {
+        self.world().objects.get(id).cloned()
+    }
+
+    /// All objects.
+    #[must_use]
+    pub fn objects(&self) -> BTreeMap<String, Object> {
+        self.world().objects.clone()
+    }
+
+    /// Changes a field of an object behind everybody's back.
+    pub fn edit(&self, id: &str, field: &'static str, value: Value) {
+        if let Some(Value::Map(inputs)) =
+            self.world().objects.get_mut(id).map(|object| &mut object.inputs)
+        {
+            inputs.insert(field, value);
+        }
+    }
+
+    /// Removes an object behind everybody's back, references or not.
+    pub fn lose(&self, id: &str) {
+        self.world().objects.remove(id);
+    }
+
+    /// The log of all calls so far.
+    #[must_use]
+    pub fn log(&self) -> Vec<Call> {
+        self.world().log.clone()
+    }
+
+    /// Empties the log.
+    pub fn clear_log(&self) {
+        self.world().log.clear();
+    }
+
+    /// The calls that change something, as `create a`, in the order they started.
+    #[must_use]
+    pub fn mutations(&self) -> Vec<String> {
+        let log = self.log();
+        let changes =
+            log.iter().filter(|c| matches!(c.op, Op::Create | Op::Update | Op::Delete));
+        changes.map(|c| format!("{:?} {}", c.op, c.address).to_lowercase()).collect()
+    }
+
+    /// The most calls that were ever in flight at one time.
+    #[must_use]
+    pub fn most_in_flight(&self) -> usize {
+        self.world().most_in_flight
+    }
+
+    /// Runs one call: logs it, lets it take its time, and lets it go wrong if it is to.
+    pub(super) async fn call<T>(
+        &self,
+        op: Op,
+        address: &str,
+        id: Option<&str>,
+        effect: impl FnOnce(&mut Effects<'_>) -> Result<T, ProviderError>,
+    ) -> Result<T, Interrupted<T>> {
+        let (index, fault, latency) = {
+            let mut world = self.world();
+            world.ticks += 1;
+            let started = world.ticks;
+            world.log.push(Call {
+                op,
+                address: address.to_owned(),
+                id: id.map(str::to_owned),
+                started,
+                ended: None,
+            });
+            world.in_flight += 1;
+            world.most_in_flight = world.most_in_flight.max(world.in_flight);
+            (world.log.len() - 1, world.take_fault(op, address), world.latency)
+        };
+        let _flight = Flight { cloud: self };
+        if latency > Duration::ZERO {
+            tokio::time::sleep(latency).await;
+        } else {
+            tokio::task::yield_now().await;
+        }
+        let refused = |kind, message: &str| {
+            Interrupted::Failed(ProviderError::new(kind, format!("model:{op:?}"), message))
+        };
+        match fault {
+            Some(Fault::Refuse) => return Err(refused(ErrorKind::Other, "refused on purpose")),
+            Some(Fault::Throttle) => return Err(refused(ErrorKind::Throttled, "slow down")),
+            Some(Fault::LoseRequest) => {
+                return Err(refused(ErrorKind::Ambiguous, "the connection was lost"));
+            }
+            Some(Fault::Hang) => std::future::pending().await,
+            _ => {}
+        }
+        let result = {
+            let mut world = self.world();
+            let result = effect(&mut Effects { world: &mut world });
+            world.ticks += 1;
+            let ended = world.ticks;
+            if let Some(call) = world.log.get_mut(index) {
+                call.ended = Some(ended);
+            }
+            result
+        };
+        match (fault, result) {
+            (Some(Fault::LoseAnswer), _) => {
+                Err(refused(ErrorKind::Ambiguous, "the connection was lost"))
+            }
+            (Some(Fault::HangAfter), _) => std::future::pending().await,
+            (Some(Fault::Partial), Ok(made)) => Err(Interrupted::Partial(
+                ProviderError::new(ErrorKind::Other, format!("model:{op:?}"), "made, and failed"),
+                made,
+            )),
+            (_, result) => result.map_err(Interrupted::Failed),
+        }
+    }
+}
+
+/// How a call of the modelled cloud ended other than well.
+pub(super) enum Interrupted<T> {
+    Failed(ProviderError),
+    Partial(ProviderError, T),
+}
+
+impl<T> From<Interrupted<T>> for ProviderError {
+    fn from(interrupted: Interrupted<T>) -> Self {
+        match interrupted {
+            Interrupted::Failed(error) | Interrupted::Partial(error, _) => error,
+        }
+    }
+}
+
+/// Counts a call out, finished or dropped.
+struct Flight<'c> {
+    cloud: &'c Cloud,
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        self.cloud.world().in_flight -= 1;
+    }
+}
+
+impl World {
+    fn take_fault(&mut self, op: Op, address: &str) -> Option<Fault> {
+        let matches = |entry: &&mut (Op, String, u32, Fault)| entry.0 == op && entry.1 == address;
+        let mut hit = None;
+        for entry in self.faults.iter_mut().filter(matches) {
+            entry.2 = entry.2.saturating_sub(1);
+            if entry.2 == 0 && hit.is_none() {
+                hit = Some(entry.3);
+            }
+        }
+        self.faults.retain(|entry| entry.2 > 0);
+        hit
+    }
+}
+
+/// What a call may do to the cloud, all at one moment.
+pub(super) struct Effects<'w> {
+    world: &'w mut World,
+}
+
+impl Effects<'_> {
+    fn refuse(kind: ErrorKind, message: String) -> ProviderError {
+        ProviderError { code: Some(format!("{kind:?}")), ..ProviderError::new(kind, "model", message) }
+    }
+
+    fn check(&self, own: Option<&str>, name: Option<&str>, refs: &[String]) -> Result<(), ProviderError> {
+        let taken = |(id, object): (&String, &Object)| {
+            Some(id.as_str()) != own && name.is_some() && object.name.as_deref() == name
+        };
+        if self.world.objects.iter().any(taken) {
+            let message = format!("the name {:?} is taken", name.unwrap_or_default());
+            return Err(Self::refuse(ErrorKind::Conflict, message));
+        }
+        let missing = refs.iter().find(|id| !self.world.objects.contains_key(*id));
+        match missing {
+            Some(id) if !self.world.lenient => {
+                Err(Self::refuse(ErrorKind::Invalid, format!("{id} does not exist")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn create(
+        &mut self,
+        kind: &str,
+        identity: &Identity,
+        inputs: Value,
+        name: Option<String>,
+        refs: Vec<String>,
+    ) -> Result<String, ProviderError> {
+        self.check(None, name.as_deref(), &refs)?;
+        let stem = identity.address.as_str().replace('/', ".");
+        let n = self.world.minted.entry(stem.clone()).or_default();
+        *n += 1;
+        let id = format!("{stem}#{n}");
+        self.world.objects.insert(id.clone(), Object {
+            kind: kind.to_owned(),
+            made_by: identity.id,
+            inputs,
+            name,
+            refs,
+            generation: 1,
+            looks_until_ready: self.world.looks,
+        });
+        Ok(id)
+    }
+
+    pub(super) fn update(
+        &mut self,
+        id: &str,
+        inputs: Value,
+        name: Option<String>,
+        refs: Vec<String>,
+    ) -> Result<(), ProviderError> {
+        self.check(Some(id), name.as_deref(), &refs)?;
+        let Some(object) = self.world.objects.get_mut(id) else {
+            return Err(Self::refuse(ErrorKind::NotFound, format!("{id} does not exist")));
+        };
+        object.inputs = inputs;
+        object.name = name;
+        object.refs = refs;
+        object.generation += 1;
+        Ok(())
+    }
+
+    pub(super) fn delete(&mut self, id: &str) -> Result<(), ProviderError> {
+        let user = self.world.objects.iter().find(|(_, o)| o.refs.iter().any(|r| r == id));
+        if let Some((user, _)) = user.filter(|_| !self.world.lenient) {
+            return Err(Self::refuse(ErrorKind::InUse, format!("{id} is used by {user}")));
+        }
+        match self.world.objects.remove(id) {
+            Some(_) => Ok(()),
+            None => Err(Self::refuse(ErrorKind::NotFound, format!("{id} does not exist"))),
+        }
+    }
+
+    /// Looks at an object; every look brings it nearer to being ready.
+    pub(super) fn look(&mut self, id: &str) -> Option<(Object, bool)> {
+        let object = self.world.objects.get_mut(id)?;
+        let ready = object.looks_until_ready == 0;
+        object.looks_until_ready = object.looks_until_ready.saturating_sub(1);
+        Some((object.clone(), ready))
+    }
+
+    pub(super) fn get(&self, id: &str) -> Option<Object> {
+        self.world.objects.get(id).cloned()
+    }
+
+    pub(super) fn made_by(&self, id: ResourceId) -> Option<(String, Object)> {
+        let mut objects = self.world.objects.iter();
+        let (id, object) = objects.find(|(_, object)| object.made_by == id)?;
+        Some((id.clone(), object.clone()))
+    }
+}

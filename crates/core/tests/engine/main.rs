@@ -1,0 +1,10 @@
+//! The engine on the modelled cloud: each test is a story, told by plan text and the cloud's log.
+
+#![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
+
+mod basics;
+mod crash;
+mod failure;
+mod random;
+mod replacement;
+mod world;
