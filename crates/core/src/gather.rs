@@ -109,8 +109,7 @@ impl<'g> Gatherer<'g> {
                 Outcome::Deleted { record } => {
                     recovery.say(&record.address, "its delete had happened".to_owned());
                     recovery.repairs.push(Change::Close(record.id));
-                    let absent = Record { status: Status::Absent, ..*record };
-                    recovery.repairs.push(Change::Put(Box::new(absent)));
+                    recovery.repairs.push(Change::Put(Box::new(record.into_absent())));
                 }
                 Outcome::NotDeleted { record } => {
                     recovery.say(&record.address, "its delete had not happened".to_owned());

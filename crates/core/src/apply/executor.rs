@@ -840,9 +840,8 @@ impl<'r> Executor<'r> {
             self.remove(*row);
         }
         if step.leaves_row {
-            if let Ok(mut row) = self.row(id) {
-                row.status = Status::Absent;
-                self.put(row);
+            if let Ok(row) = self.row(id) {
+                self.put(row.into_absent());
             }
             self.close(step.id);
         } else {

@@ -41,6 +41,18 @@ pub struct Record {
     pub declared_at: String,
 }
 
+impl Record {
+    /// The row of an object that was deleted to be replaced. What does not exist needs nothing, so
+    /// it refers to no other row; others may still refer to it.
+    #[must_use]
+    pub fn into_absent(mut self) -> Self {
+        self.status = Status::Absent;
+        self.depends_on.clear();
+        self.options.deleted_with = None;
+        self
+    }
+}
+
 /// Which of an address's objects a row is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -7,9 +7,11 @@ mod cloud;
 mod invariants;
 pub mod laws;
 mod memory;
+mod random;
 mod thing;
 
 pub use cloud::{Call, Cloud, Fault, Object, Op};
 pub use invariants::check_invariants;
 pub use memory::MemoryStore;
+pub use random::Random;
 pub use thing::{Resumable, Single, Thing, ThingHandle, ThingOutputs, provider};
