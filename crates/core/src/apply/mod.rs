@@ -11,9 +11,12 @@ mod error;
 mod event;
 mod executor;
 mod live;
+mod receive;
+mod run;
+mod send;
 
 pub use cancel::{CancelToken, Cancelling};
 pub use error::{ApplyError, Failure, Report, Skipped};
 pub use event::{Event, EventSink, StepInfo};
-pub(crate) use executor::{Settings, run};
 pub use live::{GetError, Live};
+pub(crate) use run::{Settings, run};

@@ -191,8 +191,7 @@ impl Cloud {
     #[must_use]
     pub fn mutations(&self) -> Vec<String> {
         let log = self.log();
-        let changes =
-            log.iter().filter(|c| matches!(c.op, Op::Create | Op::Update | Op::Delete));
+        let changes = log.iter().filter(|c| matches!(c.op, Op::Create | Op::Update | Op::Delete));
         changes.map(|c| format!("{:?} {}", c.op, c.address).to_lowercase()).collect()
     }
 
@@ -314,10 +313,18 @@ pub(super) struct Effects<'w> {
 
 impl Effects<'_> {
     fn refuse(kind: ErrorKind, message: String) -> ProviderError {
-        ProviderError { code: Some(format!("{kind:?}")), ..ProviderError::new(kind, "model", message) }
+        ProviderError {
+            code: Some(format!("{kind:?}")),
+            ..ProviderError::new(kind, "model", message)
+        }
     }
 
-    fn check(&self, own: Option<&str>, name: Option<&str>, refs: &[String]) -> Result<(), ProviderError> {
+    fn check(
+        &self,
+        own: Option<&str>,
+        name: Option<&str>,
+        refs: &[String],
+    ) -> Result<(), ProviderError> {
         let taken = |(id, object): (&String, &Object)| {
             Some(id.as_str()) != own && name.is_some() && object.name.as_deref() == name
         };
@@ -347,15 +354,18 @@ impl Effects<'_> {
         let n = self.world.minted.entry(stem.clone()).or_default();
         *n += 1;
         let id = format!("{stem}#{n}");
-        self.world.objects.insert(id.clone(), Object {
-            kind: kind.to_owned(),
-            made_by: identity.id,
-            inputs,
-            name,
-            refs,
-            generation: 1,
-            looks_until_ready: self.world.looks,
-        });
+        self.world.objects.insert(
+            id.clone(),
+            Object {
+                kind: kind.to_owned(),
+                made_by: identity.id,
+                inputs,
+                name,
+                refs,
+                generation: 1,
+                looks_until_ready: self.world.looks,
+            },
+        );
         Ok(id)
     }
 

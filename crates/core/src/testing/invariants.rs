@@ -50,5 +50,9 @@ pub fn check_invariants(state: &Snapshot, cloud: &Cloud, lost: &[&str], kept: &[
     for (address, n) in current.into_iter().filter(|(_, n)| *n > 1) {
         broken.push(format!("{address} has {n} current objects"));
     }
-    assert!(broken.is_empty(), "broken:\n  {}\nstate: {state:#?}\ncloud: {objects:#?}", broken.join("\n  "));
+    assert!(
+        broken.is_empty(),
+        "broken:\n  {}\nstate: {state:#?}\ncloud: {objects:#?}",
+        broken.join("\n  ")
+    );
 }

@@ -24,8 +24,20 @@ const SHORT: Duration = Duration::from_millis(20);
 
 /// Names that are easily taken for one another, or break what is made of them.
 const NAMES: [&str; 14] = [
-    "shop", "shop2", "a", "a/b", "a/b/c", "a.b", "A", "a b", "\u{fc}", "u\u{308}", "\u{1f980}",
-    "a\0b", "a\0", "%2e%2e",
+    "shop",
+    "shop2",
+    "a",
+    "a/b",
+    "a/b/c",
+    "a.b",
+    "A",
+    "a b",
+    "\u{fc}",
+    "u\u{308}",
+    "\u{1f980}",
+    "a\0b",
+    "a\0",
+    "%2e%2e",
 ];
 
 /// Asserts every law on stores that `open` makes; each must be new, empty, and able to keep
@@ -233,7 +245,10 @@ async fn values_come_back_as_they_were(store: &impl StateStore) {
         map.insert(key.to_owned(), Value::from(key));
     }
     map.insert("secret", Value::Secret(Box::new(Value::Map(map.clone()))));
-    map.insert("secret of secrets", Value::List(vec![map.clone().into(), Value::Null]).into_secret());
+    map.insert(
+        "secret of secrets",
+        Value::List(vec![map.clone().into(), Value::Null]).into_secret(),
+    );
     map.insert("unknown", Value::Unknown);
     let floats = [0.1, -0.0, 1e300, f64::MIN_POSITIVE, 1.0, 123_456_789.123_456_79, 5e-324];
     let numbers = [i64::MIN, -1, 0, 1, i64::MAX].map(serde_json::Number::from);

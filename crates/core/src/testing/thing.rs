@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::cloud::{Cloud, Interrupted, Object, Op};
 use crate::{
-    Changes, Check, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Observed,
-    Outputs, ProviderError, Registry, Resource, Settled,
+    Changes, Check, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Observed, Outputs,
+    ProviderError, Registry, Resource, Settled,
     value::{Secret, Value},
 };
 

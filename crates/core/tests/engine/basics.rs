@@ -1,6 +1,11 @@
 //! Create, update, delete, order, drift.
 
-use formwork_core::{Component, Declaration, Scope, testing::{Thing, ThingHandle}, text, value::Value};
+use formwork_core::{
+    Component, Declaration, Scope,
+    testing::{Thing, ThingHandle},
+    text,
+    value::Value,
+};
 
 use crate::world::{World, at};
 
@@ -28,7 +33,13 @@ async fn a_plan_reads_as_a_story_and_changes_nothing() {
     let world = World::new();
     let v1 = |scope: &mut Scope<'_>| {
         let a = scope.add("a", Thing::builder().label("one").fixed("x").build());
-        scope.add("b", Thing::builder().label(text!("{}!", a.label.map(Option::unwrap_or_default))).refs([&a.id]).build());
+        scope.add(
+            "b",
+            Thing::builder()
+                .label(text!("{}!", a.label.map(Option::unwrap_or_default)))
+                .refs([&a.id])
+                .build(),
+        );
         scope.add("gone", thing(&[&a]));
     };
     world.settle(v1).await;
@@ -142,7 +153,8 @@ async fn what_drifted_is_shown_field_by_field_and_put_back() {
     let drift: Vec<_> = plan.data().drift[0].fields.iter().map(|f| f.path.to_string()).collect();
     assert_eq!(drift, ["label", "zone"]);
     // What the program leaves to the cloud is shown, and left to the cloud.
-    let changes: Vec<_> = plan.steps().flat_map(|s| &s.changes).map(|c| c.path.to_string()).collect();
+    let changes: Vec<_> =
+        plan.steps().flat_map(|s| &s.changes).map(|c| c.path.to_string()).collect();
     assert_eq!(changes, ["label"]);
     assert_eq!(world.apply(plan).await.unwrap(), ["update a"]);
     world.assert_settled(program).await;
@@ -173,9 +185,12 @@ async fn all_mistakes_are_told_at_once_with_their_lines() {
     });
     let error = world.engine().plan(&stack).await.err().unwrap().to_string();
     for expected in [
-        format!("a.label: it is empty; expected text, or no label at all [declared at crates/core/tests/engine/basics.rs:{line}]"),
+        format!(
+            "a.label: it is empty; expected text, or no label at all [declared at crates/core/tests/engine/basics.rs:{line}]"
+        ),
         "b.label: it is empty".to_owned(),
-        "b.nonsense: ignore_changes names `nonsense`, which is no field of model:test/thing".to_owned(),
+        "b.nonsense: ignore_changes names `nonsense`, which is no field of model:test/thing"
+            .to_owned(),
     ] {
         assert!(error.contains(&expected), "{expected}\nnot in\n{error}");
     }
@@ -193,25 +208,31 @@ impl Component for Pair {
 #[tokio::test]
 async fn a_component_hands_its_options_to_its_children() {
     let world = World::new();
-    world.settle(|scope| {
-        scope.add("pair", Pair.with_options().protect());
-    }).await;
+    world
+        .settle(|scope| {
+            scope.add("pair", Pair.with_options().protect());
+        })
+        .await;
     let stack = World::stack(|_| ());
     let error = world.engine().plan(&stack).await.err().unwrap().to_string();
     assert!(error.contains("pair/first") && error.contains("pair/second"), "{error}");
     // The program's word counts where it still declares them.
-    world.settle(|scope| {
-        scope.add("pair", Pair);
-    }).await;
+    world
+        .settle(|scope| {
+            scope.add("pair", Pair);
+        })
+        .await;
     assert_eq!(world.destroy().await.unwrap(), ["delete pair/second", "delete pair/first"]);
 }
 
 #[tokio::test]
 async fn a_retained_resource_is_forgotten_and_left_alone() {
     let mut world = World::new();
-    world.settle(|scope| {
-        scope.add("a", thing(&[]).retain());
-    }).await;
+    world
+        .settle(|scope| {
+            scope.add("a", thing(&[]).retain());
+        })
+        .await;
     world.kept.push("a#1".to_owned());
     assert!(world.settle(|_| ()).await.is_empty());
     assert_eq!(world.cloud.ids(), ["a#1"]);

@@ -64,7 +64,8 @@ async fn survive(at: usize, sabotage: impl Fn(&MemoryStore, u64)) -> Result<u64,
             return Ok(world.store.writes() - before);
         }
     }
-    let rest: Vec<_> = world.cloud.ids().into_iter().filter(|id| !id.starts_with("guest")).collect();
+    let rest: Vec<_> =
+        world.cloud.ids().into_iter().filter(|id| !id.starts_with("guest")).collect();
     if rest.is_empty() { Ok(0) } else { Err(format!("left over: {rest:?}")) }
 }
 
@@ -74,12 +75,12 @@ async fn a_crash_at_any_durable_write_of_any_run_leaves_what_the_next_run_finish
         let writes = survive(step, |_, _| ()).await.unwrap();
         assert!(writes > 0);
         for n in 1..=writes {
-            survive(step, |store, before| store.cut_after(before + n)).await.unwrap_or_else(|error| {
-                panic!("step {step}, power cut after write {n} of {writes}: {error}")
-            });
-            survive(step, |store, before| store.cut_during(before + n)).await.unwrap_or_else(|error| {
-                panic!("step {step}, power cut during write {n} of {writes}: {error}")
-            });
+            survive(step, |store, before| store.cut_after(before + n)).await.unwrap_or_else(
+                |error| panic!("step {step}, power cut after write {n} of {writes}: {error}"),
+            );
+            survive(step, |store, before| store.cut_during(before + n)).await.unwrap_or_else(
+                |error| panic!("step {step}, power cut during write {n} of {writes}: {error}"),
+            );
         }
     }
 }

@@ -13,7 +13,11 @@ use crate::{
 #[tokio::test]
 async fn independent_work_goes_on_and_dependents_are_skipped() {
     let world = World::new();
-    world.settle(|scope| { scope.add("orphan", thing(&[])); }).await;
+    world
+        .settle(|scope| {
+            scope.add("orphan", thing(&[]));
+        })
+        .await;
     world.cloud.fail(Op::Create, "a", 1, Fault::Refuse);
     let line = line!() + 2;
     let program = |scope: &mut Scope<'_>| {
@@ -56,7 +60,11 @@ async fn a_create_that_made_something_and_failed_never_makes_a_second() {
 #[tokio::test]
 async fn a_failed_update_keeps_the_old_inputs_and_is_tried_again() {
     let world = World::new();
-    let program = |label: &'static str| move |scope: &mut Scope<'_>| { scope.add("a", Thing::builder().label(label.to_owned()).build()); };
+    let program = |label: &'static str| {
+        move |scope: &mut Scope<'_>| {
+            scope.add("a", Thing::builder().label(label.to_owned()).build());
+        }
+    };
     world.settle(program("1")).await;
     for fault in [Fault::Refuse, Fault::LoseRequest, Fault::LoseAnswer] {
         world.cloud.fail(Op::Update, "a", 1, fault);
@@ -75,7 +83,11 @@ async fn a_failed_update_keeps_the_old_inputs_and_is_tried_again() {
 #[tokio::test]
 async fn a_write_only_field_is_sent_again_when_nobody_knows_whether_it_arrived() {
     let world = World::new();
-    let program = |hidden: &'static str| move |scope: &mut Scope<'_>| { scope.add("a", Thing::builder().hidden(hidden.to_owned()).build()); };
+    let program = |hidden: &'static str| {
+        move |scope: &mut Scope<'_>| {
+            scope.add("a", Thing::builder().hidden(hidden.to_owned()).build());
+        }
+    };
     world.settle(program("1")).await;
     world.cloud.fail(Op::Update, "a", 1, Fault::LoseAnswer);
     assert!(world.up(program("2")).await.is_err());
@@ -109,7 +121,14 @@ async fn an_open_intent_for_what_nobody_wants_any_more_leaves_nothing_behind() {
     for fault in [Fault::LoseAnswer, Fault::LoseRequest] {
         let world = World::new();
         world.cloud.fail(Op::Create, "a", 1, fault);
-        assert!(world.up(|scope| { scope.add("a", thing(&[])); }).await.is_err());
+        assert!(
+            world
+                .up(|scope| {
+                    scope.add("a", thing(&[]));
+                })
+                .await
+                .is_err()
+        );
         world.settle(|_| ()).await;
         assert!(world.cloud.ids().is_empty());
         assert!(world.state().records.is_empty() && world.state().intents.is_empty());
@@ -122,7 +141,11 @@ async fn a_throttled_call_slows_down_and_does_not_fail() {
     for nth in 1..=6 {
         world.cloud.fail(Op::Create, "a", nth, Fault::Throttle);
     }
-    let log = world.settle(|scope| { scope.add("a", thing(&[])); }).await;
+    let log = world
+        .settle(|scope| {
+            scope.add("a", thing(&[]));
+        })
+        .await;
     assert_eq!(log.len(), 7);
     assert_eq!(world.cloud.ids(), ["a#1"]);
 }
@@ -155,8 +178,15 @@ async fn one_signal_stops_starting_and_the_next_drops_what_hangs() {
     let token = CancelToken::new();
     let plan = world.plan(program).await;
     let stop = token.clone();
-    let result = world.engine().apply(plan).cancel(token)
-        .events(move |event: Event| if matches!(event, Event::StepStarted(_)) { stop.cancel(); })
+    let result = world
+        .engine()
+        .apply(plan)
+        .cancel(token)
+        .events(move |event: Event| {
+            if matches!(event, Event::StepStarted(_)) {
+                stop.cancel();
+            }
+        })
         .await;
     // The intent was not durable yet, so nothing was called at all; or the call ended and is recorded.
     assert!(matches!(result, Err(ApplyError::Cancelled(_))));
@@ -201,8 +231,16 @@ async fn a_failed_write_stops_the_run_and_the_next_one_finds_what_was_made() {
 #[tokio::test]
 async fn a_stale_plan_is_refused_before_anything_is_done() {
     let world = World::new();
-    let old = world.plan(|scope| { scope.add("a", thing(&[])); }).await;
-    world.settle(|scope| { scope.add("b", thing(&[])); }).await;
+    let old = world
+        .plan(|scope| {
+            scope.add("a", thing(&[]));
+        })
+        .await;
+    world
+        .settle(|scope| {
+            scope.add("b", thing(&[]));
+        })
+        .await;
     let error = world.engine().apply(old).await.err().unwrap();
     assert!(error.to_string().contains("plan again"), "{error}");
     assert_eq!(world.cloud.ids(), ["b#1"]);
@@ -211,10 +249,19 @@ async fn a_stale_plan_is_refused_before_anything_is_done() {
 #[tokio::test]
 async fn a_program_that_fails_or_panics_changes_nothing() {
     let world = World::new();
-    world.settle(|scope| { scope.add("a", thing(&[])); }).await;
+    world
+        .settle(|scope| {
+            scope.add("a", thing(&[]));
+        })
+        .await;
     let failed = formwork_core::Stack::try_new("t", |_| Err::<(), _>("no such file"));
     assert!(failed.err().unwrap().to_string().contains("no such file"));
-    let panicked = formwork_core::Stack::new("t", |scope| { scope.add("x", thing(&[])); panic!("oh no") });
-    assert!(panicked.map(|_: formwork_core::Stack<()>| ()).err().unwrap().to_string().contains("oh no"));
+    let panicked = formwork_core::Stack::new("t", |scope| {
+        scope.add("x", thing(&[]));
+        panic!("oh no")
+    });
+    assert!(
+        panicked.map(|_: formwork_core::Stack<()>| ()).err().unwrap().to_string().contains("oh no")
+    );
     assert_eq!(world.cloud.ids(), ["a#1"]);
 }

@@ -38,9 +38,19 @@ fn decl() -> impl Strategy<Value = Decl> {
         prop::option::weighted(0.2, any::<bool>()),
         0u8..2,
     )
-        .prop_map(|(name, single, label, fixed, refs, fixed_ref, after, delete_first, trigger)| {
-            Decl { name, single, label, fixed, refs, fixed_ref, after, delete_first, trigger }
-        })
+        .prop_map(
+            |(name, single, label, fixed, refs, fixed_ref, after, delete_first, trigger)| Decl {
+                name,
+                single,
+                label,
+                fixed,
+                refs,
+                fixed_ref,
+                after,
+                delete_first,
+                trigger,
+            },
+        )
 }
 
 fn fault() -> impl Strategy<Value = (Op, u8, u32, Fault)> {
@@ -97,7 +107,10 @@ fn declare(program: &[Decl], scope: &mut Scope<'_>) {
                     .maybe_fixed_ref(fixed_ref.as_ref().map(|r| &r.id))
                     .build()
                     .trigger(decl.trigger);
-                let declared = match &after { Some(other) => declared.after(other), None => declared };
+                let declared = match &after {
+                    Some(other) => declared.after(other),
+                    None => declared,
+                };
                 let declared = match decl.delete_first {
                     Some(true) => declared.delete_first(),
                     Some(false) => declared.create_first(),
@@ -124,7 +137,8 @@ fn expect(world: &World, program: &[Decl]) -> Result<(), TestCaseError> {
         let found = by_name.get(&format!("r{}", decl.name)).cloned().unwrap_or_default();
         prop_assert_eq!(found.len(), 1, "r{} is there as {:?}", decl.name, found);
         let object = &objects[found[0]];
-        let text = |field: &str| object.inputs.get(field).and_then(|v| v.as_str().map(str::to_owned));
+        let text =
+            |field: &str| object.inputs.get(field).and_then(|v| v.as_str().map(str::to_owned));
         prop_assert_eq!(text("label"), Some(format!("l{}", decl.label)));
         prop_assert_eq!(text("fixed"), Some(format!("f{}", decl.fixed)));
         let at = |up: u8| ids.len().checked_sub(usize::from(up) + 1).map(|i| ids[i].clone());
@@ -174,10 +188,7 @@ async fn live(rounds: Vec<Round>) -> Result<(), TestCaseError> {
             .await
             .map_err(|error| TestCaseError::fail(error.to_string()))?;
         let text = plan.to_string();
-        world
-            .apply(plan)
-            .await
-            .map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
+        world.apply(plan).await.map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
         world.assert_settled(program).await;
         expect(&world, &round.program)?;
     }

@@ -108,8 +108,16 @@ async fn a_name_that_moves_to_another_address_is_free_before_it_is_taken() {
 #[tokio::test]
 async fn an_address_that_changes_its_type_is_a_new_object() {
     let world = World::new();
-    world.settle(|scope| { scope.add("a", thing(&[])); }).await;
-    let mut log = world.settle(|scope| { scope.add("a", Single::builder().build()); }).await;
+    world
+        .settle(|scope| {
+            scope.add("a", thing(&[]));
+        })
+        .await;
+    let mut log = world
+        .settle(|scope| {
+            scope.add("a", Single::builder().build());
+        })
+        .await;
     log.sort();
     assert_eq!(log, ["create a", "delete a"]);
 }
@@ -155,7 +163,11 @@ async fn a_delete_first_create_that_fails_is_retried_without_a_second_delete() {
 #[tokio::test]
 async fn a_delete_first_create_that_failed_is_forgotten_when_nobody_wants_it_any_more() {
     let world = World::new();
-    let program = |x: &'static str| move |scope: &mut Scope<'_>| { scope.add("a", fixed(x, None).delete_first()); };
+    let program = |x: &'static str| {
+        move |scope: &mut Scope<'_>| {
+            scope.add("a", fixed(x, None).delete_first());
+        }
+    };
     world.settle(program("1")).await;
     world.cloud.fail(Op::Create, "a", 1, Fault::Refuse);
     assert!(world.up(program("2")).await.is_err());
@@ -166,7 +178,11 @@ async fn a_delete_first_create_that_failed_is_forgotten_when_nobody_wants_it_any
 #[tokio::test]
 async fn a_create_first_create_that_fails_leaves_the_old_one_as_it_was() {
     let world = World::new();
-    let program = |x: &'static str| move |scope: &mut Scope<'_>| { scope.add("a", fixed(x, None)); };
+    let program = |x: &'static str| {
+        move |scope: &mut Scope<'_>| {
+            scope.add("a", fixed(x, None));
+        }
+    };
     world.settle(program("1")).await;
     let before = world.state().records;
     world.cloud.fail(Op::Create, "a", 1, Fault::Refuse);
@@ -178,7 +194,11 @@ async fn a_create_first_create_that_fails_leaves_the_old_one_as_it_was() {
 #[tokio::test]
 async fn replaced_copies_that_could_not_be_deleted_pile_up_and_are_all_deleted_in_the_end() {
     let world = World::new();
-    let program = |x: &'static str| move |scope: &mut Scope<'_>| { scope.add("a", fixed(x, None)); };
+    let program = |x: &'static str| {
+        move |scope: &mut Scope<'_>| {
+            scope.add("a", fixed(x, None));
+        }
+    };
     world.settle(program("0")).await;
     for x in ["1", "2", "3"] {
         for nth in 1..=4 {
@@ -197,7 +217,11 @@ async fn replaced_copies_that_could_not_be_deleted_pile_up_and_are_all_deleted_i
 #[tokio::test]
 async fn destroy_takes_deposed_copies_too() {
     let world = World::new();
-    let program = |x: &'static str| move |scope: &mut Scope<'_>| { scope.add("a", fixed(x, None)); };
+    let program = |x: &'static str| {
+        move |scope: &mut Scope<'_>| {
+            scope.add("a", fixed(x, None));
+        }
+    };
     world.settle(program("1")).await;
     world.cloud.fail(Op::Delete, "a", 1, Fault::Refuse);
     assert!(world.up(program("2")).await.is_err());
@@ -253,7 +277,13 @@ async fn a_trigger_replaces_only_when_one_value_becomes_another() {
     let program = |trigger: Option<&'static str>| {
         move |scope: &mut Scope<'_>| {
             let a = thing(&[]);
-            scope.add("a", match trigger { Some(t) => a.trigger(t), None => a });
+            scope.add(
+                "a",
+                match trigger {
+                    Some(t) => a.trigger(t),
+                    None => a,
+                },
+            );
         }
     };
     world.settle(program(None)).await;
@@ -274,5 +304,8 @@ async fn options_on_fields_ignore_changes_or_turn_them_into_replacements() {
     };
     world.settle(program("1")).await;
     assert_eq!(world.settle(program("2")).await, ["create replaced", "delete replaced"]);
-    assert_eq!(world.cloud.object("ignored#1").unwrap().inputs.get("label").unwrap().as_str(), Some("1"));
+    assert_eq!(
+        world.cloud.object("ignored#1").unwrap().inputs.get("label").unwrap().as_str(),
+        Some("1")
+    );
 }

@@ -1,0 +1,368 @@
+//! What came of a call: rows, failures, and who may go on.
+
+use std::{cmp::Reverse, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{
+    Event, Failure, Skipped,
+    call::{Answer, Ask, Message, backoff, sleep},
+    executor::{Executor, Progress, Then},
+};
+use crate::{
+    identity::{Address, ResourceId},
+    plan::{Action, Step, StepId, mark_secrets},
+    provider::{ErrorKind, ProviderError, Seen, Settling, physical_id},
+    resource::Deletion,
+    state::{Record, Role, Status},
+    value::{Map, Value},
+};
+
+/// How often a call that failed in a way that passes is made again.
+const ATTEMPTS: u32 = 10;
+
+impl Executor<'_> {
+    /// Waits without a slot, then asks again.
+    pub(super) fn wait(&mut self, id: StepId, duration: Duration) {
+        let deadline = self.running(id).deadline;
+        if Instant::now() + duration > deadline {
+            let took = Instant::now() - self.running(id).started;
+            let message = format!("it was not done after {} s", took.as_secs());
+            self.failed(id, ProviderError::new(ErrorKind::Timeout, "formwork", message), None);
+            return;
+        }
+        if self.halted() {
+            // The row says how far it is; the next run goes on waiting.
+            self.abandoned(id);
+            return;
+        }
+        let for_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let of = self.info(id);
+        self.events.event(Event::StepWaiting { of, for_ms });
+        self.calls.push(sleep(id, duration));
+    }
+
+    /// Whether the call is made again after this error.
+    pub(super) fn retries(&mut self, id: StepId, error: &ProviderError) -> bool {
+        let passes = matches!(error.kind, ErrorKind::Throttled | ErrorKind::Transient);
+        let attempt = self.running(id).attempt;
+        if !passes || attempt >= ATTEMPTS || self.halted() {
+            return false;
+        }
+        self.running(id).attempt += 1;
+        let pause = backoff(id, attempt);
+        let in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        let of = self.info(id);
+        self.events.event(Event::StepRetrying { of, in_ms, error: error.clone() });
+        self.calls.push(sleep(id, pause));
+        true
+    }
+
+    pub(super) fn received(&mut self, message: Message) {
+        let id = message.step;
+        if matches!(message.answer, Answer::Awake) {
+            if self.halted() {
+                self.abandoned(id);
+            } else {
+                self.awake.push_back(id);
+            }
+            return;
+        }
+        self.slots -= 1;
+        match message.answer {
+            Answer::Created(Ok(outputs)) => self.created(id, outputs),
+            Answer::Created(Err(failure)) => {
+                if failure.partial.is_some() || !self.retries(id, &failure.error) {
+                    self.failed(id, failure.error, failure.partial);
+                }
+            }
+            Answer::Updated(Ok(outputs)) => self.updated(id, outputs),
+            Answer::Updated(Err(error)) => {
+                if !self.retries(id, &error) {
+                    self.failed(id, error, None);
+                }
+            }
+            Answer::Settled(Ok(Settling::Pending(after))) => self.wait(id, after),
+            Answer::Settled(Ok(Settling::Ready(seen))) => self.settled(id, seen),
+            Answer::Settled(Err(error)) => {
+                // A look changes nothing, so one without an answer is simply taken again.
+                let mut passing = error.clone();
+                if error.kind == ErrorKind::Ambiguous {
+                    passing.kind = ErrorKind::Transient;
+                }
+                if !self.retries(id, &passing) {
+                    self.failed(id, error, None);
+                }
+            }
+            Answer::Deleted(Ok(Deletion::Pending(after))) => self.wait(id, after),
+            Answer::Deleted(Ok(Deletion::Done)) => self.deleted(id),
+            Answer::Deleted(Err(error)) if error.kind == ErrorKind::NotFound => self.deleted(id),
+            Answer::Deleted(Err(error)) => {
+                if !self.retries(id, &error) {
+                    self.failed(id, error, None);
+                }
+            }
+            Answer::Awake => {}
+        }
+    }
+
+    /// The outputs as they are kept: secrets marked, by the schema and by the inputs they echo.
+    pub(super) fn outputs_of(&self, step: &Step, inputs: &Value, outputs: Value) -> Value {
+        let (Some(of), Value::Map(map)) = (self.resource_type(step), outputs) else {
+            return Value::Null;
+        };
+        let mut marked = Map::with_capacity(map.len());
+        for (key, value) in map {
+            let field = of.outputs.fields.iter().find(|field| field.name == key);
+            let echoes = inputs.get(&key).is_some_and(Value::has_secret);
+            let secret = field.is_some_and(|field| field.secret || (field.echo && echoes));
+            marked.insert(key, if secret { value.into_secret() } else { value });
+        }
+        Value::Map(marked)
+    }
+
+    /// The inputs of the intent that is open for this step.
+    pub(super) fn intended(&self, id: StepId) -> Value {
+        match self.running.get(&id).and_then(|running| running.again.as_ref()) {
+            Some(Ask::Create { inputs } | Ask::Update { inputs, .. }) => inputs.clone(),
+            _ => Value::Null,
+        }
+    }
+
+    pub(super) fn created(&mut self, id: StepId, outputs: Value) {
+        let step = self.step(id);
+        let inputs = self.intended(id);
+        let outputs = self.outputs_of(step, &inputs, outputs);
+        let named = self.resource_type(step).and_then(|of| physical_id(of, &outputs)).is_some();
+        if !named {
+            // Without an id there is no row to write; the intent stays open, and the next run looks.
+            let message = "the provider reported a created object without an id".to_owned();
+            self.failed(id, ProviderError::new(ErrorKind::Ambiguous, "formwork", message), None);
+            return;
+        }
+        let row = self.new_row(step, inputs, outputs, Status::Settling);
+        self.depose_others(step);
+        let known = Seen { inputs: row.inputs.clone(), outputs: row.outputs.clone() };
+        self.put(row);
+        self.close(step.id);
+        let running = self.running(id);
+        running.exists = true;
+        running.attempt = 0;
+        self.slots += 1;
+        self.after.push(Then::Call(id, Ask::Settle { known }));
+    }
+
+    pub(super) fn new_row(
+        &self,
+        step: &Step,
+        inputs: Value,
+        outputs: Value,
+        status: Status,
+    ) -> Record {
+        Record {
+            id: step.id,
+            address: step.address.clone(),
+            kind: step.kind.clone(),
+            provider: step.provider.clone(),
+            version: self.resource_type(step).map_or(1, |of| of.version),
+            role: Role::Current,
+            status,
+            inputs,
+            seen: None,
+            outputs,
+            depends_on: step.depends_on.clone(),
+            options: step.options.clone(),
+            declared_at: step.declared_at.clone(),
+        }
+    }
+
+    /// One address has one current object: the new one.
+    pub(super) fn depose_others(&mut self, step: &Step) {
+        let removed = self.removed_at.get(&step.address).into_iter().flatten();
+        let others: Vec<ResourceId> = step.replaces.iter().chain(removed).copied().collect();
+        for other in others {
+            let row = self.records.get(&other).filter(|row| row.role == Role::Current).cloned();
+            if let Some(mut row) = row.filter(|row| row.id != step.id) {
+                row.role = Role::Deposed;
+                self.put(row);
+            }
+        }
+    }
+
+    pub(super) fn updated(&mut self, id: StepId, outputs: Value) {
+        let step = self.step(id);
+        let inputs = self.intended(id);
+        let outputs = self.outputs_of(step, &inputs, outputs);
+        let Ok(mut row) = self.row(id) else {
+            let message = "its row is missing from the state";
+            self.failed(id, ProviderError::new(ErrorKind::Provider, "state", message), None);
+            return;
+        };
+        row.inputs = inputs;
+        row.outputs = outputs;
+        row.status = Status::Settling;
+        self.describe(&mut row, step);
+        let known = Seen { inputs: row.inputs.clone(), outputs: row.outputs.clone() };
+        self.put(row);
+        self.close(step.id);
+        self.running(id).attempt = 0;
+        self.slots += 1;
+        self.after.push(Then::Call(id, Ask::Settle { known }));
+    }
+
+    pub(super) fn settled(&mut self, id: StepId, seen: Seen) {
+        let step = self.step(id);
+        let Ok(mut row) = self.row(id) else {
+            let message = "its row is missing from the state";
+            self.failed(id, ProviderError::new(ErrorKind::Provider, "state", message), None);
+            return;
+        };
+        row.outputs = self.outputs_of(step, &row.inputs, seen.outputs);
+        row.seen = Some(mark_secrets(&row.inputs, seen.inputs));
+        row.status = Status::Ready;
+        self.describe(&mut row, step);
+        let broken = self.broken_echo(step, &row);
+        self.report_outputs(id, &row.outputs);
+        self.put(row);
+        match broken {
+            // What came back is saved before the provider is blamed for it.
+            Some(error) => self.failed(id, error, None),
+            None => self.after.push(Then::Finish(id)),
+        }
+    }
+
+    /// A value that was known beforehand may not come back different.
+    pub(super) fn broken_echo(&self, step: &Step, row: &Record) -> Option<ProviderError> {
+        let of = self.resource_type(step)?;
+        let wrong = of.outputs.fields.iter().filter(|field| field.echo).find(|field| {
+            let sent = row.inputs.get(field.name).filter(|value| !value.is_null());
+            let got = row.outputs.get(field.name);
+            sent.is_some_and(|sent| got.is_none_or(|got| got.open() != sent.open()))
+        })?;
+        let message = format!(
+            "the provider promised that `{}` comes back as it was sent, and it came back different",
+            wrong.name
+        );
+        Some(ProviderError::new(ErrorKind::Provider, "formwork", message))
+    }
+
+    pub(super) fn report_outputs(&mut self, id: StepId, outputs: &Value) {
+        if let Some(node) = self.node_of[id.index()] {
+            self.outputs[node.index()] = outputs.clone();
+        }
+    }
+
+    pub(super) fn deleted(&mut self, id: StepId) {
+        let step = self.step(id);
+        for row in &step.takes_along {
+            self.remove(*row);
+        }
+        if step.leaves_row {
+            if let Ok(row) = self.row(id) {
+                self.put(row.into_absent());
+            }
+            self.close(step.id);
+        } else {
+            self.remove(step.id);
+        }
+        self.after.push(Then::Finish(id));
+    }
+
+    pub(super) fn failed(&mut self, id: StepId, error: ProviderError, partial: Option<Value>) {
+        let step = self.step(id);
+        let elapsed_ms = self.elapsed_ms(id);
+        match (step.action, partial) {
+            (Action::Create, Some(outputs)) => {
+                let inputs = self.intended(id);
+                let outputs = self.outputs_of(step, &inputs, outputs);
+                let status = Status::Incomplete { reason: error.to_string() };
+                let row = self.new_row(step, inputs, outputs, status);
+                self.depose_others(step);
+                self.put(row);
+                self.close(step.id);
+            }
+            (Action::Create, None)
+                if self.running(id).exists && error.kind != ErrorKind::Timeout =>
+            {
+                // It came to be, and then said that it will never be ready.
+                if let Ok(mut row) = self.row(id) {
+                    row.status = Status::Incomplete { reason: error.to_string() };
+                    self.put(row);
+                }
+            }
+            // No definite answer: the intent stays open, and the next run looks what became of it.
+            _ if matches!(error.kind, ErrorKind::Ambiguous | ErrorKind::Timeout) => {}
+            (Action::Update, _) => {
+                // Part of it may have been done; the next plan compares with what is there.
+            }
+            _ => self.close(step.id),
+        }
+        self.progress[id.index()] = Progress::Failed;
+        self.running.remove(&id);
+        let of = self.info(id);
+        self.events.event(Event::StepFailed { of, elapsed_ms, error: error.clone() });
+        self.report.failures.push(Failure {
+            address: step.address.clone(),
+            kind: step.kind.clone(),
+            action: step.action,
+            declared_at: step.declared_at.clone(),
+            error,
+        });
+        self.skip_dependents(id);
+    }
+
+    pub(super) fn skip_dependents(&mut self, id: StepId) {
+        let because = self.step(id).address.clone();
+        let mut stack = self.next[id.index()].clone();
+        while let Some(step) = stack.pop() {
+            if self.progress[step.index()] == Progress::Waiting {
+                self.progress[step.index()] = Progress::Skipped;
+                self.skipped(step, Some(because.clone()));
+                stack.extend_from_slice(&self.next[step.index()]);
+            }
+        }
+    }
+
+    pub(super) fn skipped(&mut self, id: StepId, because: Option<Address>) {
+        let step = self.step(id);
+        if step.action.is_shown() {
+            let of = self.info(id);
+            self.events.event(Event::StepSkipped { of, because: because.clone() });
+            let skipped = Skipped { address: step.address.clone(), action: step.action, because };
+            self.report.skipped.push(skipped);
+        }
+    }
+
+    /// A step that was waiting when the run ended: neither done nor failed.
+    pub(super) fn abandoned(&mut self, id: StepId) {
+        self.running.remove(&id);
+        if self.progress[id.index()] == Progress::Open {
+            self.progress[id.index()] = Progress::Skipped;
+            self.skipped(id, None);
+        }
+    }
+
+    pub(super) fn finished(&mut self, id: StepId) {
+        let step = self.step(id);
+        if step.action.is_shown() {
+            let elapsed_ms = self.elapsed_ms(id);
+            let row = self.records.get(&step.id);
+            let physical_id = row
+                .and_then(|row| physical_id(self.resource_type(step)?, &row.outputs))
+                .map(str::to_owned);
+            let of = self.info(id);
+            self.events.event(Event::StepFinished { of, elapsed_ms, physical_id });
+            self.report.done += 1;
+        }
+        self.running.remove(&id);
+        self.progress[id.index()] = Progress::Done;
+        for i in 0..self.next[id.index()].len() {
+            let next = self.next[id.index()][i];
+            self.missing[next.index()] -= 1;
+            if self.missing[next.index()] == 0 && self.progress[next.index()] == Progress::Waiting {
+                self.progress[next.index()] = Progress::Open;
+                self.ready.push((self.step(next).priority, Reverse(next)));
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! One run from plan to result: lease, freshness, repairs, and the dispatcher between.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{ApplyError, CancelToken, Event, EventSink, Live, executor::Executor};
+use crate::{
+    declare::NodeKind,
+    plan::Plan,
+    provider::Provider,
+    state::{Lease, Record, Role, Snapshot, StateError, StateStore, Status},
+    value::Value,
+};
+
+/// What the engine lends a run.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) providers: Vec<Arc<dyn Provider>>,
+    pub(crate) store: Arc<dyn StateStore>,
+    pub(crate) parallelism: usize,
+    pub(crate) holder: String,
+    pub(crate) lease_ttl: Duration,
+}
+
+/// Applies a plan.
+pub(crate) async fn run(
+    settings: &Settings,
+    plan: &Plan,
+    events: &mut dyn EventSink,
+    cancel: &CancelToken,
+) -> Result<Live, ApplyError> {
+    let stack = plan.data.stack.as_str();
+    let idle =
+        plan.data.steps.is_empty() && plan.data.repairs.is_empty() && !plan.data.exports_change();
+    if idle {
+        // Nothing to write, so nothing to lock; but the plan must still be true.
+        let snapshot = settings.store.load(stack).await?;
+        check_fresh(plan, &snapshot)?;
+        let outputs = known_outputs(plan, &snapshot);
+        let exports = snapshot.exports;
+        return Ok(Live { program: plan.program.clone(), outputs, exports });
+    }
+    let lease = settings.store.acquire(stack, &settings.holder, settings.lease_ttl).await?;
+    let result = run_leased(settings, &lease, plan, events, cancel).await;
+    // A lease that can not be given back runs out by itself.
+    let _ = settings.store.release(&lease).await;
+    result
+}
+
+fn check_fresh(plan: &Plan, snapshot: &Snapshot) -> Result<(), ApplyError> {
+    let stack = plan.data.stack.clone();
+    if !plan.data.lineage.is_empty() && plan.data.lineage != snapshot.lineage {
+        return Err(ApplyError::Lineage { stack });
+    }
+    if plan.data.version != snapshot.version {
+        let (expected, found) = (plan.data.version, snapshot.version);
+        return Err(StateError::Stale { stack, expected, found }.into());
+    }
+    Ok(())
+}
+
+/// What each node reports before the run: by its record, or by its recorded answer.
+fn known_outputs(plan: &Plan, snapshot: &Snapshot) -> Vec<Value> {
+    let current: HashMap<(&str, &str), &Record> = snapshot
+        .records
+        .values()
+        .filter(|record| record.role == Role::Current && record.status != Status::Absent)
+        .map(|record| ((record.address.as_str(), record.kind.as_str()), record))
+        .collect();
+    let graph = &plan.program.graph;
+    graph
+        .node_weights()
+        .map(|node| match node.kind {
+            NodeKind::Lookup { .. } => {
+                snapshot.pins.get(&node.address).map_or(Value::Unknown, |pin| pin.answer.clone())
+            }
+            NodeKind::Resource(of) => current
+                .get(&(node.address.as_str(), of.kind))
+                .map_or(Value::Unknown, |record| record.outputs.clone()),
+        })
+        .collect()
+}
+
+async fn run_leased(
+    settings: &Settings,
+    lease: &Lease,
+    plan: &Plan,
+    events: &mut dyn EventSink,
+    cancel: &CancelToken,
+) -> Result<Live, ApplyError> {
+    let started = Instant::now();
+    let mut snapshot = settings.store.load(&plan.data.stack).await?;
+    check_fresh(plan, &snapshot)?;
+    let mut version = snapshot.version;
+    if !plan.data.repairs.is_empty() {
+        version = settings.store.commit(lease, version, plan.data.repairs.clone()).await?;
+        for change in plan.data.repairs.clone() {
+            snapshot.apply(change);
+        }
+    }
+    let outputs = known_outputs(plan, &snapshot);
+    let recorded = snapshot.exports.clone();
+    let mut executor = Executor::new(settings, lease, plan, events, cancel, snapshot, outputs);
+    executor.version = version;
+    let shown = plan.steps().count();
+    executor.events.event(Event::RunStarted { stack: plan.data.stack.clone(), steps: shown });
+    executor.drive().await;
+    executor.finish(started, &recorded).await
+}

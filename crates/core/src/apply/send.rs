@@ -1,0 +1,302 @@
+//! Starting steps: what is sent, and the intent that is durable before it is.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::Instant;
+
+use super::{
+    Event,
+    call::{Ask, call},
+    executor::{Executor, Running, TIMEOUT, Then},
+};
+use crate::{
+    expr::NodeId,
+    identity::{Identity, ResourceId},
+    plan::{Action, Cause, FieldChange, Step, StepId, unsent_changes},
+    provider::{ErrorKind, ProviderError, Seen},
+    resource::Changes,
+    schema::ResourceType,
+    state::{Change, Intent, Record, Role, Status, Verb},
+    value::{Map, Path, Value},
+};
+
+impl Executor<'_> {
+    pub(super) fn start(&mut self, id: StepId) {
+        let step = self.step(id);
+        if step.action != Action::Join {
+            let info = self.info(id);
+            if step.action.is_shown() {
+                self.events.event(Event::StepStarted(info));
+            }
+        }
+        let now = Instant::now();
+        let timeout = self.timeout(id);
+        self.running.insert(
+            id,
+            Running {
+                started: now,
+                deadline: now + timeout,
+                attempt: 0,
+                again: None,
+                exists: false,
+            },
+        );
+        let started = match step.action {
+            Action::Join => {
+                self.finished(id);
+                return;
+            }
+            Action::Forget => {
+                self.forget(id);
+                return;
+            }
+            Action::Record => self.record(id),
+            Action::Settle => self.settle_recorded(id),
+            Action::Create | Action::Update => self.send(id),
+            Action::Delete => self.delete(id),
+        };
+        if let Err(error) = started {
+            self.failed(id, error, None);
+        }
+    }
+
+    pub(super) fn timeout(&self, id: StepId) -> Duration {
+        let timeouts = self.node_of[id.index()]
+            .map(|node| self.program.graph[node].options.timeouts)
+            .unwrap_or_default();
+        let asked = match self.step(id).action {
+            Action::Update => timeouts.update,
+            Action::Delete => timeouts.delete,
+            _ => timeouts.create,
+        };
+        asked.unwrap_or(TIMEOUT)
+    }
+
+    pub(super) fn forget(&mut self, id: StepId) {
+        let step = self.step(id);
+        self.remove_rows(step);
+        self.after.push(Then::Finish(id));
+    }
+
+    pub(super) fn remove_rows(&mut self, step: &Step) {
+        for row in step.takes_along.iter().chain([&step.id]) {
+            self.remove(*row);
+        }
+    }
+
+    /// The inputs of a step, now that everything they come from is there.
+    pub(super) fn resolve(&self, id: StepId) -> Result<Value, ProviderError> {
+        let step = self.step(id);
+        let invalid = |message: String| ProviderError::new(ErrorKind::Invalid, "inputs", message);
+        let Some(node) = self.node_of[id.index()] else {
+            return Err(invalid("the program does not declare it".to_owned()));
+        };
+        let outputs = &self.outputs;
+        let resolved = self.program.graph[node]
+            .inputs
+            .resolve(&|node: NodeId| outputs.get(node.0 as usize))
+            .map_err(|error| invalid(error.to_string()))?;
+        // Where the plan kept a recorded value (ignored changes), the plan's word counts.
+        let resolved = fill(&step.inputs, resolved);
+        if resolved.is_known() {
+            Ok(resolved)
+        } else {
+            Err(invalid("a value it needs was not reported by what it comes from".to_owned()))
+        }
+    }
+
+    pub(super) fn row(&self, id: StepId) -> Result<Record, ProviderError> {
+        let step = self.step(id);
+        self.records.get(&step.id).cloned().ok_or_else(|| {
+            ProviderError::new(ErrorKind::Provider, "state", "its row is missing from the state")
+        })
+    }
+
+    pub(super) fn resource_type(&self, step: &Step) -> Option<&'static ResourceType> {
+        let named = self.settings.providers.iter().filter(|p| p.name() == step.provider);
+        named
+            .chain(&self.settings.providers)
+            .find_map(|p| Some(p.handler(&step.kind)?.resource_type()))
+    }
+
+    pub(super) fn record(&mut self, id: StepId) -> Result<(), ProviderError> {
+        let step = self.step(id);
+        let inputs = self.resolve(id)?;
+        let mut row = self.row(id)?;
+        if let Some(observed) = &step.observed {
+            row.outputs = observed.outputs.clone();
+            if row.inputs != inputs || self.open.contains(&row.id) {
+                row.seen = Some(observed.inputs.clone());
+            }
+        }
+        row.inputs = inputs;
+        self.describe(&mut row, step);
+        row.status = Status::Ready;
+        self.report_outputs(id, &row.outputs);
+        self.put(row);
+        self.close(step.id);
+        self.after.push(Then::Finish(id));
+        Ok(())
+    }
+
+    /// Brings what a row says of its declaration up to date.
+    pub(super) fn describe(&self, row: &mut Record, step: &Step) {
+        row.address = step.address.clone();
+        row.depends_on.clone_from(&step.depends_on);
+        row.options = step.options.clone();
+        row.declared_at.clone_from(&step.declared_at);
+        row.version = self.resource_type(step).map_or(row.version, |of| of.version);
+    }
+
+    pub(super) fn settle_recorded(&mut self, id: StepId) -> Result<(), ProviderError> {
+        let row = self.row(id)?;
+        let known = Seen { inputs: row.inputs, outputs: row.outputs };
+        self.running(id).exists = true;
+        self.slots += 1;
+        self.call(id, Ask::Settle { known });
+        Ok(())
+    }
+
+    /// Opens the intent of a create or an update; the call follows when it is durable.
+    pub(super) fn send(&mut self, id: StepId) -> Result<(), ProviderError> {
+        let step = self.step(id);
+        let inputs = self.resolve(id)?;
+        let (verb, record, ask) = if step.action == Action::Create {
+            let version = self.resource_type(step).map_or(1, |of| of.version);
+            let record = Record {
+                id: step.id,
+                address: step.address.clone(),
+                kind: step.kind.clone(),
+                provider: step.provider.clone(),
+                version,
+                role: Role::Current,
+                status: Status::Settling,
+                inputs: inputs.clone(),
+                seen: None,
+                outputs: Value::Null,
+                depends_on: step.depends_on.clone(),
+                options: step.options.clone(),
+                declared_at: step.declared_at.clone(),
+            };
+            (Verb::Create, record, Ask::Create { inputs })
+        } else {
+            let mut record = self.row(id)?;
+            let known = step.observed.clone().unwrap_or_else(|| Seen {
+                inputs: record.inputs.clone(),
+                outputs: record.outputs.clone(),
+            });
+            let paths = self.changed_paths(step, &record, &inputs);
+            if paths.is_empty() && record.status == Status::Ready {
+                // What was unknown turned out to be what it was.
+                record.inputs = inputs;
+                record.outputs = known.outputs;
+                self.describe(&mut record, step);
+                self.report_outputs(id, &record.outputs);
+                self.put(record);
+                self.close(step.id);
+                self.after.push(Then::Finish(id));
+                return Ok(());
+            }
+            self.running(id).exists = true;
+            record.inputs = inputs.clone();
+            self.describe(&mut record, step);
+            (Verb::Update, record, Ask::Update { known, inputs, changes: Changes::new(paths) })
+        };
+        self.open_intent(step.id, verb, Some(record));
+        self.slots += 1;
+        self.after.push(Then::Call(id, ask));
+        Ok(())
+    }
+
+    /// The fields that an update is about, now that no value is unknown any more.
+    pub(super) fn changed_paths(&self, step: &Step, record: &Record, inputs: &Value) -> Vec<Path> {
+        let certain = |change: &&FieldChange| change.cause == Cause::Drift || change.new.is_known();
+        let mut paths: Vec<_> =
+            step.changes.iter().filter(certain).map(|change| change.path.clone()).collect();
+        if let Some(of) = self.resource_type(step) {
+            for path in unsent_changes(of.inputs, &record.inputs, inputs) {
+                if !paths.contains(&path) {
+                    paths.push(path);
+                }
+            }
+        }
+        paths
+    }
+
+    pub(super) fn open_intent(&mut self, id: ResourceId, verb: Verb, record: Option<Record>) {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let started_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        let record = record.map(Box::new);
+        self.batch.push(Change::Open(Intent { id, verb, record, started_ms }));
+        self.open.insert(id);
+    }
+
+    pub(super) fn delete(&mut self, id: StepId) -> Result<(), ProviderError> {
+        let step = self.step(id);
+        let row = self.row(id)?;
+        let known = Seen { inputs: row.seen.unwrap_or(row.inputs), outputs: row.outputs };
+        self.open_intent(step.id, Verb::Delete, None);
+        self.slots += 1;
+        self.after.push(Then::Call(id, Ask::Delete { known }));
+        Ok(())
+    }
+
+    /// Makes a call; its slot is taken already.
+    pub(super) fn call(&mut self, id: StepId, ask: Ask) {
+        let step = self.step(id);
+        self.running(id).again = Some(ask.clone());
+        let identity = Identity {
+            id: step.id,
+            stack: self.program.stack.clone(),
+            address: step.address.clone(),
+        };
+        let provider = self.settings.providers.iter().find(|p| p.name() == step.provider);
+        let any = || self.settings.providers.iter().find(|p| p.handler(&step.kind).is_some());
+        match provider.or_else(any) {
+            Some(provider) => {
+                self.calls.push(call(id, provider.clone(), step.kind.clone(), identity, ask));
+            }
+            None => {
+                self.slots -= 1;
+                let message = format!("no provider is there for `{}`", step.kind);
+                self.failed(id, ProviderError::new(ErrorKind::Provider, "formwork", message), None);
+            }
+        }
+    }
+
+    pub(super) fn call_again(&mut self, id: StepId) {
+        if let Some(ask) = self.running(id).again.clone() {
+            self.slots += 1;
+            self.call(id, ask);
+        }
+    }
+}
+
+/// What was planned, with its unknowns filled from what was resolved.
+fn fill(planned: &Value, resolved: Value) -> Value {
+    match (planned, resolved) {
+        (Value::Unknown, resolved) => resolved,
+        (Value::Map(planned), Value::Map(resolved)) => {
+            let mut filled = Map::with_capacity(planned.len());
+            for (key, value) in resolved {
+                let value = match planned.get(&key) {
+                    Some(planned) => fill(planned, value),
+                    None => value,
+                };
+                filled.insert(key, value);
+            }
+            Value::Map(filled)
+        }
+        (Value::List(planned), Value::List(resolved)) if planned.len() == resolved.len() => {
+            Value::List(planned.iter().zip(resolved).map(|(p, r)| fill(p, r)).collect())
+        }
+        (Value::Secret(planned), resolved) => {
+            let inner = match resolved {
+                Value::Secret(inner) => *inner,
+                plain => plain,
+            };
+            fill(planned, inner).into_secret()
+        }
+        (planned, _) => planned.clone(),
+    }
+}
