@@ -1,6 +1,6 @@
 //! The rows.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     identity::{Address, ResourceId},
@@ -28,7 +28,7 @@ pub struct Record {
     pub inputs: Value,
     /// The state that was seen right after they were sent, in the shape of the inputs. What the
     /// cloud makes of an input is known from the difference, and is not drift.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub seen: Option<Value>,
     /// The outputs it last reported.
     pub outputs: Value,
@@ -96,7 +96,7 @@ pub struct RecordedOptions {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_with: Option<ResourceId>,
     /// The trigger value of the last apply.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub trigger: Option<Value>,
 }
 
@@ -138,4 +138,9 @@ pub struct Pin {
     pub query: Value,
     /// What was answered.
     pub answer: Value,
+}
+
+/// What is written is there, also when it is null: only an absent field is none.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }

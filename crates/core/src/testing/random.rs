@@ -12,8 +12,6 @@ impl Random {
     }
 
     /// The next number.
-    // An iterator without end would make every caller unwrap.
-    #[expect(clippy::should_implement_trait, reason = "it is not an iterator")]
     pub const fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut x = self.0;
