@@ -9,6 +9,8 @@
 //! [`GpuCluster`](crate::cluster::GpuCluster) does, and destroying the machine logs in to nothing.
 
 mod on_host;
+#[cfg(test)]
+mod tests;
 mod types;
 
 use std::sync::Arc;
