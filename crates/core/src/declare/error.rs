@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::identity::Address;
 
-/// One thing that is wrong with a declaration, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One thing to know about a declaration, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// The resource or component; empty for the stack itself.
     pub address: Address,

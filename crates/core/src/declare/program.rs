@@ -57,6 +57,7 @@ pub(crate) struct Program {
     pub(crate) graph: DiGraph<Node, ()>,
     pub(crate) by_address: HashMap<Address, NodeIndex>,
     pub(crate) exports: Vec<(String, Arc<Expr>)>,
+    pub(crate) warnings: Vec<Problem>,
 }
 
 impl Program {
@@ -81,6 +82,7 @@ impl Builder {
                 graph: DiGraph::new(),
                 by_address: HashMap::new(),
                 exports: Vec::new(),
+                warnings: Vec::new(),
             },
             problems: Vec::new(),
         }

@@ -5,7 +5,7 @@ use std::{marker::PhantomData, panic::Location, sync::Arc, time::Duration};
 use serde::Serialize;
 
 use super::{
-    Options, Reference, Site, Timeouts,
+    Options, Problem, Reference, Site, Timeouts,
     program::{Builder, Node, NodeKind},
 };
 use crate::{
@@ -85,6 +85,20 @@ impl Scope<'_> {
         let site = self.site.unwrap_or(Site { outer: here, inner: here });
         let address = Address::new(self.path.as_str());
         self.builder.problem(&address, field, site, message.into());
+    }
+
+    /// Says something that the user should know about what is being declared, and that refuses
+    /// nothing; it stands in every plan.
+    #[track_caller]
+    pub fn warn(&mut self, field: Option<&str>, message: impl Into<String>) {
+        let here = Location::caller();
+        let site = self.site.unwrap_or(Site { outer: here, inner: here });
+        self.builder.program.warnings.push(Problem {
+            address: Address::new(self.path.as_str()),
+            field: field.map(str::to_owned),
+            message: message.into(),
+            declared_at: site.to_string(),
+        });
     }
 
     /// The name of the stack.

@@ -104,6 +104,7 @@ pub(crate) fn compute(program: &Program, facts: Facts<'_>) -> Result<PlanData, P
         repairs: facts.repairs,
         exports,
         recorded_exports: facts.snapshot.exports,
+        warnings: program.warnings.clone(),
         unchanged,
     })
 }
@@ -456,7 +457,13 @@ impl<'a> Draft<'a> {
     }
 
     fn created_outputs(&self, of: &ResourceType, desired: &Value) -> Value {
-        let known = |name: &str| desired.get(name).cloned().unwrap_or(Value::Unknown);
+        // What the program leaves to the cloud is not known before the cloud has chosen.
+        let chosen = |name: &str| of.inputs.field(name).is_some_and(|field| field.defaulted);
+        let known = |name: &str| match desired.get(name) {
+            Some(Value::Null) if chosen(name) => Value::Unknown,
+            Some(value) => value.clone(),
+            None => Value::Unknown,
+        };
         of.outputs
             .fields
             .iter()
@@ -538,7 +545,12 @@ fn updated_outputs(
             if field.recomputed_by.iter().any(touched) {
                 map.insert(field.name, Value::Unknown);
             } else if field.echo && touched(&field.name) {
-                map.insert(field.name, desired.get(field.name).cloned().unwrap_or(Value::Null));
+                let chosen = of.inputs.field(field.name).is_some_and(|field| field.defaulted);
+                let value = desired.get(field.name).cloned().unwrap_or(Value::Null);
+                map.insert(
+                    field.name,
+                    if chosen && value.is_null() { Value::Unknown } else { value },
+                );
             }
         }
     }

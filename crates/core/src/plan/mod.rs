@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use step::{Action, Reason, Step, StepId};
 
 use crate::{
-    declare::Program,
+    declare::{Problem, Program},
     identity::{Address, ResourceId, Seed},
     state::Change,
     value::{Map, Value},
@@ -63,6 +63,9 @@ pub struct PlanData {
     pub exports: Value,
     /// The outputs of the stack as they are.
     pub recorded_exports: Value,
+    /// What the program wants the user to know about what it declares.
+    #[serde(default)]
+    pub warnings: Vec<Problem>,
     /// How many resources stay as they are.
     pub unchanged: usize,
 }

@@ -33,6 +33,9 @@ impl fmt::Display for PlanData {
         for recovered in &self.recovered {
             writeln!(f, "recovered {}: {}", recovered.address, recovered.found)?;
         }
+        for warning in &self.warnings {
+            writeln!(f, "warning: {warning}")?;
+        }
         let mut groups: Vec<Group> = self.steps.iter().map(|step| step.group).collect();
         groups.sort_unstable();
         groups.dedup();
