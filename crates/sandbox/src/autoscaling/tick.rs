@@ -10,6 +10,9 @@ use super::{
 };
 use crate::{call::Call, ec2::instance::Instance};
 
+/// A group launches at most this many instances at once; the next call goes on.
+const BATCH: usize = 500;
+
 /// Brings every group of the region up to date.
 pub(crate) fn tick(call: &mut Call<'_>) {
     for mut group in call.rows::<Group>() {
@@ -65,9 +68,20 @@ fn advance(call: &mut Call<'_>, group: &mut Group, place: usize) {
         Stage::InService if !member.healthy => {
             replace(call, group, place, "a user health-check");
         }
+        Stage::InService if is_too_old(call, group, member) => {
+            let cause = "an instance was taken out of service in response to it reaching its maximum lifetime.";
+            capacity::take_out(call, group, place, cause);
+        }
         Stage::PendingWait | Stage::TerminatingWait => wait(call, group, place),
         _ => {}
     }
+}
+
+fn is_too_old(call: &Call<'_>, group: &Group, member: &Member) -> bool {
+    let seconds = group.settings.max_lifetime.and_then(|seconds| u64::try_from(seconds).ok());
+    seconds.is_some_and(|seconds| {
+        call.now >= member.launched.saturating_add(seconds.saturating_mul(1000))
+    })
 }
 
 fn come_into_service(call: &mut Call<'_>, group: &mut Group, place: usize) {
@@ -110,11 +124,11 @@ fn wait(call: &mut Call<'_>, group: &mut Group, place: usize) {
 /// Launches what is missing, terminates what is too much.
 fn resize(call: &mut Call<'_>, group: &mut Group) {
     let waits = group.retry_at.is_some_and(|at| call.now < at);
-    while group.deleting.is_none()
-        && !waits
-        && !group.is_suspended("Launch")
-        && capacity::current(group) < group.settings.desired
-    {
+    for _ in 0..BATCH {
+        let enough = capacity::current(group) >= group.settings.desired;
+        if group.deleting.is_some() || waits || group.is_suspended("Launch") || enough {
+            break;
+        }
         if !launch::add(call, group) {
             break;
         }

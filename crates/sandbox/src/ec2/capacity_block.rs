@@ -6,6 +6,7 @@
 
 use super::{
     capacity_reservation::{PLATFORMS, Reservation, xml},
+    instance::{Instance, terminate_row},
     instance_type,
     instance_type_catalogue::InstanceType,
 };
@@ -162,6 +163,22 @@ pub(crate) fn describe_offerings(call: &mut Call<'_>) -> Result<Answer, ApiError
 fn next_turn(time: Millis) -> Millis {
     let today = time / DAY * DAY + TURN_OF_DAY;
     if today > time { today } else { today + DAY }
+}
+
+/// Begins to terminate what runs in blocks that end within half an hour.
+pub(crate) fn clear_ending(call: &mut Call<'_>) {
+    let mut blocks = call.rows::<Reservation>();
+    blocks
+        .retain(|row| row.block.is_some() && row.end.is_some_and(|end| call.now + HOUR / 2 >= end));
+    if blocks.is_empty() {
+        return;
+    }
+    for mut instance in call.rows::<Instance>() {
+        let own = instance.capacity_reservation.as_ref();
+        if blocks.iter().any(|block| Some(&block.id) == own) {
+            terminate_row(call, &mut instance);
+        }
+    }
 }
 
 /// PurchaseCapacityBlock: payment is pending, then the reservation is scheduled, then active.

@@ -65,7 +65,9 @@ pub(crate) fn resolve_alias(call: &Call<'_>, id: &str) -> Result<String, ApiErro
     let Some(name) = id.strip_prefix("resolve:ssm:") else { return Ok(id.to_owned()) };
     let public = public_parameters(&call.region).into_iter().find(|(path, _)| *path == name);
     public.map(|(_, id)| id).or_else(|| parameter::value(call, name)).ok_or_else(|| {
-        ApiError::invalid_value(format!("The SSM parameter '{name}' does not exist or names no image."))
+        ApiError::invalid_value(format!(
+            "The SSM parameter '{name}' does not exist or names no image."
+        ))
     })
 }
 

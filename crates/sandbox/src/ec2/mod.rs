@@ -106,4 +106,5 @@ pub(crate) fn finish_endings(call: &mut Call<'_>) {
             end(call, &id);
         }
     }
+    capacity_block::clear_ending(call);
 }

@@ -134,6 +134,7 @@ pub(crate) fn launch(call: &mut Call<'_>, request: &Request) -> Result<Vec<Insta
             .network_performance_options
             .as_ref()
             .and_then(|it| it.bandwidth_weighting.clone()),
+        public: network.is_public(),
         phase: Phase::Starting,
         since: call.now,
     };

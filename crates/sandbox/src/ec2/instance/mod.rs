@@ -5,6 +5,7 @@
 
 mod attribute;
 mod capacity;
+mod credit;
 mod describe;
 mod devices;
 mod launch;
@@ -47,6 +48,8 @@ pub(crate) const OPERATIONS: &[(&str, OperationFn)] = &[
     ("ModifyInstanceMaintenanceOptions", options::modify_maintenance),
     ("ModifyInstanceCapacityReservationAttributes", options::modify_reservation),
     ("ModifyInstancePlacement", options::modify_placement),
+    ("DescribeInstanceCreditSpecifications", credit::describe_credits),
+    ("ModifyInstanceCreditSpecification", credit::modify_credits),
     ("MonitorInstances", options::monitor),
     ("UnmonitorInstances", options::unmonitor),
     ("AssociateIamInstanceProfile", profile::associate),
@@ -105,6 +108,8 @@ pub(crate) struct Instance {
     pub(crate) dns: PrivateDnsNameOptions,
     pub(crate) auto_recovery: String,
     pub(crate) bandwidth_weighting: Option<String>,
+    /// Whether it gets a public address of Amazon's whenever it starts.
+    pub(crate) public: bool,
     pub(crate) phase: Phase,
     /// When the phase began.
     pub(crate) since: Millis,

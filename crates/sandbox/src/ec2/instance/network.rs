@@ -284,6 +284,11 @@ fn primary_address(spec: &InterfaceSpec) -> Result<Option<Ipv4Addr>, ApiError> {
 }
 
 impl Plan {
+    /// Whether the instance gets a public address of Amazon's.
+    pub(super) fn is_public(&self) -> bool {
+        self.interfaces.iter().any(|planned| planned.public)
+    }
+
     /// How many instances the subnets have addresses for, up to `most`; fewer than `least` is an error.
     pub(super) fn room(
         &self,

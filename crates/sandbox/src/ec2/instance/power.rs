@@ -1,6 +1,10 @@
 //! Start, stop, reboot, terminate.
 
-use super::super::{instance_type, interface, placement_group, volume::Volume, volume_attachment};
+use std::net::Ipv4Addr;
+
+use super::super::{
+    address, instance_type, interface, placement_group, volume::Volume, volume_attachment,
+};
 use super::{Instance, Phase, capacity, find_all, requirements, state_code, xml};
 use crate::{
     call::{Answer, Call},
@@ -21,6 +25,10 @@ pub(super) fn start(call: &mut Call<'_>) -> Result<Answer, ApiError> {
                 instance.enter(Phase::Starting, call.now);
                 instance.launched = call.now;
                 call.put(&instance);
+                if instance.public {
+                    let ip = address::public_ip(call);
+                    set_public_ip(call, &instance.id, Some(ip));
+                }
             }
             _ => return Err(incorrect(&instance, "started")),
         }
@@ -83,12 +91,21 @@ pub(super) fn stop(call: &mut Call<'_>) -> Result<Answer, ApiError> {
                 instance.enter(Phase::Stopping, call.now);
                 instance.capacity_reservation = None;
                 call.put(&instance);
+                set_public_ip(call, &instance.id, None);
             }
             _ => return Err(incorrect(&instance, "stopped")),
         }
         changes.push(change(call, &instance, before));
     }
     Ok(Xml::new().items("instancesSet", changes).into())
+}
+
+/// A public address of Amazon's goes when the instance stops; the next start brings another one.
+fn set_public_ip(call: &mut Call<'_>, instance: &str, ip: Option<Ipv4Addr>) {
+    if let Some(mut primary) = xml::interfaces(call, instance).into_iter().next() {
+        primary.public_ip = ip;
+        call.put(&primary);
+    }
 }
 
 /// RebootInstances.

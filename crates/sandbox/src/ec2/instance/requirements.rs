@@ -140,8 +140,11 @@ pub(super) fn fits(
     count: usize,
 ) -> Result<(), ApiError> {
     if !row.strategies.contains(&group.strategy) {
-        let mut strategy = group.strategy.clone();
-        strategy[..1].make_ascii_uppercase();
+        let strategy = match group.strategy.as_str() {
+            "cluster" => "Cluster",
+            "partition" => "Partition",
+            _ => "Spread",
+        };
         return Err(ApiError::combination(format!(
             "{strategy} placement groups are not supported by the '{}' instance type. Specify a supported instance type or change the placement group strategy, and try again.",
             row.name

@@ -315,6 +315,56 @@ async fn reserved_capacity_is_used_up_and_comes_back() {
 }
 
 #[tokio::test]
+async fn a_capacity_block_ends_with_everything_in_it() {
+    let world = world().await;
+    let sandbox = &world.sandbox;
+    let offer = "Action=DescribeCapacityBlockOfferings&InstanceType=p5en.48xlarge&InstanceCount=1&CapacityDurationHours=24";
+    let offers = ec2(sandbox, offer).await;
+    let offer =
+        all(&offers, "capacityBlockOfferingId").into_iter().find(|id| id.contains("us-west-2b"));
+    let offer = offer.expect("zone b offers everything");
+    let buy = format!(
+        "Action=PurchaseCapacityBlock&CapacityBlockOfferingId={offer}&InstancePlatform=Linux/UNIX"
+    );
+    let block = first(&ec2(sandbox, &buy).await, "capacityReservationId");
+    let run = world.run(&format!(
+        "&InstanceType=p5en.48xlarge&SubnetId={}&InstanceMarketOptions.MarketType=capacity-block\
+         &CapacityReservationSpecification.CapacityReservationTarget.CapacityReservationId={block}",
+        world.subnet
+    ));
+    assert_eq!(
+        ec2_error(sandbox, &run).await,
+        "InvalidCapacityReservationState",
+        "it has not begun"
+    );
+    sandbox.knobs().advance_clock(Duration::from_secs(86_400));
+    let id = first(&ec2(sandbox, &run).await, "instanceId");
+    assert_eq!(ec2_error(sandbox, &run).await, "ReservationCapacityExceeded");
+    sandbox.knobs().advance_clock(Duration::from_secs(86_400));
+    let body = ec2(sandbox, &format!("Action=DescribeInstances&InstanceId.1={id}")).await;
+    assert_eq!(first(&first(&body, "instanceState"), "name"), "terminated");
+}
+
+#[tokio::test]
+async fn a_public_address_of_a_launch_changes_with_every_start() {
+    let world = world().await;
+    let sandbox = &world.sandbox;
+    let public = world.run(&format!(
+        "&InstanceType=t3.micro&NetworkInterface.1.DeviceIndex=0&NetworkInterface.1.SubnetId={}\
+         &NetworkInterface.1.AssociatePublicIpAddress=true",
+        world.subnet
+    ));
+    let body = ec2(sandbox, &public).await;
+    let (id, before) = (first(&body, "instanceId"), first(&body, "ipAddress"));
+    ec2(sandbox, &format!("Action=StopInstances&InstanceId.1={id}")).await;
+    let show = format!("Action=DescribeInstances&InstanceId.1={id}");
+    assert!(all(&ec2(sandbox, &show).await, "ipAddress").is_empty());
+    ec2(sandbox, &format!("Action=StartInstances&InstanceId.1={id}")).await;
+    let after = first(&ec2(sandbox, &show).await, "ipAddress");
+    assert_ne!(before, after);
+}
+
+#[tokio::test]
 async fn volumes_move_between_instances_of_their_zone_and_grow_but_never_shrink() {
     let world = world().await;
     let sandbox = &world.sandbox;
