@@ -97,6 +97,7 @@ impl<'g> Gatherer<'g> {
                     recovery.repairs.push(Change::Put(record));
                 }
                 Outcome::NotCreated { record } => {
+                    let record = *record;
                     recovery.say(&record.address, "its create had not happened".to_owned());
                     recovery.repairs.push(Change::Close(record.id));
                     recovery.retried.insert(record.address, (record.id, record.inputs));
@@ -171,7 +172,7 @@ impl<'g> Gatherer<'g> {
                 return Ok(Outcome::Created { record: Box::new(record), place });
             }
             if now >= certain {
-                return Ok(Outcome::NotCreated { record: record.clone() });
+                return Ok(Outcome::NotCreated { record: Box::new(record.clone()) });
             }
             tokio::time::sleep(PAUSE.min(certain - now)).await;
         }
@@ -302,8 +303,7 @@ impl<'g> Gatherer<'g> {
             }
         }
         let mut found = Vec::with_capacity(rows.len());
-        let mut missing: Vec<BoxFuture<'_, Result<(&Record, Option<Seen>), PlanError>>> =
-            Vec::new();
+        let mut missing: Vec<BoxFuture<'_, Result<Look<'_>, PlanError>>> = Vec::new();
         for (record, known) in rows.iter().copied().zip(&known) {
             match physical_id(of, &record.outputs).and_then(|id| by_id.remove(id)) {
                 Some(seen) => found.push((record, Some(seen))),
@@ -337,6 +337,9 @@ impl<'g> Gatherer<'g> {
     }
 }
 
+/// A row, and what was seen of it.
+type Look<'r> = (&'r Record, Option<Seen>);
+
 /// What became of one intent.
 enum Outcome {
     Created {
@@ -344,7 +347,7 @@ enum Outcome {
         place: String,
     },
     NotCreated {
-        record: Record,
+        record: Box<Record>,
     },
     Updating {
         record: Box<Record>,

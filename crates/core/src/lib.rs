@@ -5,6 +5,8 @@
 //! the plan did not. The crate knows no cloud, no terminal, no environment and no disk: providers
 //! and stores are traits.
 
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that can not go on has failed"))]
+
 extern crate self as formwork_core;
 
 mod apply;

@@ -38,6 +38,13 @@ pub(super) enum Then {
     Finish(StepId),
 }
 
+/// A batch on its way to the store.
+pub(super) struct Commit<'r> {
+    write: BoxFuture<'r, Result<u64, StateError>>,
+    batch: Vec<Change>,
+    after: Vec<Then>,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
     Waiting,
@@ -88,7 +95,7 @@ pub(super) struct Executor<'r> {
 
     pub(super) batch: Vec<Change>,
     pub(super) after: Vec<Then>,
-    pub(super) committing: Option<(BoxFuture<'r, Result<u64, StateError>>, Vec<Change>, Vec<Then>)>,
+    pub(super) committing: Option<Commit<'r>>,
 
     pub(super) stage: Cancelling,
     pub(super) broken: Option<(StateError, Vec<Change>)>,
@@ -184,7 +191,7 @@ impl<'r> Executor<'r> {
                 biased;
                 committed = async {
                     match &mut self.committing {
-                        Some((commit, ..)) => commit.await,
+                        Some(commit) => (&mut commit.write).await,
                         None => std::future::pending().await,
                     }
                 } => self.committed(committed),
@@ -272,12 +279,12 @@ impl<'r> Executor<'r> {
         }
         let batch = std::mem::take(&mut self.batch);
         let after = std::mem::take(&mut self.after);
-        let commit = self.settings.store.commit(self.lease, self.version, batch.clone());
-        self.committing = Some((commit, batch, after));
+        let write = self.settings.store.commit(self.lease, self.version, batch.clone());
+        self.committing = Some(Commit { write, batch, after });
     }
 
     pub(super) fn committed(&mut self, result: Result<u64, StateError>) {
-        let Some((_, batch, after)) = self.committing.take() else { return };
+        let Some(Commit { batch, after, .. }) = self.committing.take() else { return };
         match result {
             Ok(version) => {
                 self.version = version;
@@ -328,8 +335,8 @@ impl<'r> Executor<'r> {
         started: Instant,
         recorded: &Value,
     ) -> Result<Live, ApplyError> {
-        if let Some((commit, batch, _)) = self.committing.take() {
-            match commit.await {
+        if let Some(Commit { write, batch, .. }) = self.committing.take() {
+            match write.await {
                 Ok(version) => self.version = version,
                 Err(error) => self.break_off(error, batch),
             }

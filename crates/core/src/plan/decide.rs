@@ -435,7 +435,8 @@ impl<'a> Draft<'a> {
                 Some(decision) => needs.push(decision.id),
                 // What comes through a lookup depends on what the lookup asked with.
                 None => {
-                    stack.extend(self.program.graph.neighbors_directed(from, Direction::Incoming))
+                    let through = self.program.graph.neighbors_directed(from, Direction::Incoming);
+                    stack.extend(through);
                 }
             }
         }

@@ -6,13 +6,13 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
-use super::random::Random;
+use super::{
+    Random,
+    sample::{NAMES, changes, record},
+};
 use crate::{
-    identity::{Address, ResourceId, Seed},
-    state::{
-        Change, Intent, Lease, Pin, Record, RecordedOptions, Role, Snapshot, StateError,
-        StateStore, Status, Verb,
-    },
+    identity::Address,
+    state::{Change, Lease, Pin, Record, Snapshot, StateError, StateStore},
     value::{Map, Value},
 };
 
@@ -21,24 +21,6 @@ const LONG: Duration = Duration::from_secs(600);
 
 /// So short that a lease ends while a law waits for it.
 const SHORT: Duration = Duration::from_millis(20);
-
-/// Names that are easily taken for one another, or break what is made of them.
-const NAMES: [&str; 14] = [
-    "shop",
-    "shop2",
-    "a",
-    "a/b",
-    "a/b/c",
-    "a.b",
-    "A",
-    "a b",
-    "\u{fc}",
-    "u\u{308}",
-    "\u{1f980}",
-    "a\0b",
-    "a\0",
-    "%2e%2e",
-];
 
 /// Asserts every law on stores that `open` makes; each must be new, empty, and able to keep
 /// secrets. Takes a few seconds at most.
@@ -360,86 +342,6 @@ async fn commits_of_many_tasks_keep_their_order<S: StateStore + 'static>(store: 
     }
     let state = load(&*store, "shop").await;
     assert_eq!((state.version, state.records.len() as u64), (TASKS, TASKS));
-}
-
-/// A few changes of any kind, of few enough objects that they meet.
-///
-/// The same `random` gives the same changes: crash suites of stores replay them.
-pub fn changes(random: &mut Random) -> Vec<Change> {
-    let count = random.below(6);
-    (0..count).map(|_| change(random)).collect()
-}
-
-fn change(random: &mut Random) -> Change {
-    let n = random.below(12);
-    let (id, address) = (id(n), Address::new(NAMES[n as usize]));
-    match random.below(12) {
-        0..=3 => Change::Put(Box::new(record(random, n))),
-        4 => Change::Remove(id),
-        5 | 6 => Change::Open(Intent {
-            id,
-            verb: [Verb::Create, Verb::Update, Verb::Delete][random.below(3) as usize],
-            record: (random.below(2) == 0).then(|| Box::new(record(random, n))),
-            started_ms: random.next(),
-        }),
-        7 | 8 => Change::Close(id),
-        9 => Change::Pin(Pin {
-            address,
-            kind: "aws:ec2/vpc".into(),
-            query: value(random, 2),
-            answer: value(random, 2),
-        }),
-        10 => Change::Unpin(address),
-        _ => Change::Exports(value(random, 3)),
-    }
-}
-
-fn id(n: u64) -> ResourceId {
-    ResourceId::derive(&Seed::fixed(0), n)
-}
-
-fn record(random: &mut Random, n: u64) -> Record {
-    let reason = "the instance did not start".to_owned();
-    let statuses = [Status::Ready, Status::Settling, Status::Incomplete { reason }, Status::Absent];
-    Record {
-        id: id(n),
-        address: Address::new(format!("{}/{n}", random.pick(&NAMES))),
-        kind: "aws:ec2/subnet".into(),
-        provider: "aws".into(),
-        version: random.below(3) as u32,
-        role: *random.pick(&[Role::Current, Role::Deposed]),
-        status: random.pick(&statuses).clone(),
-        inputs: value(random, 3),
-        seen: (random.below(2) == 0).then(|| value(random, 2)),
-        outputs: value(random, 3),
-        depends_on: (0..random.below(3)).map(id).collect(),
-        options: RecordedOptions {
-            protect: random.below(2) == 0,
-            retain: random.below(2) == 0,
-            deleted_with: (random.below(4) == 0).then(|| id(0)),
-            trigger: (random.below(4) == 0).then(|| value(random, 1)),
-        },
-        declared_at: "src/main.rs:1:1".into(),
-    }
-}
-
-/// A value of any kind, `depth` deep at most and now and then some kilobytes long.
-fn value(random: &mut Random, depth: u32) -> Value {
-    match random.below(if depth == 0 { 6 } else { 9 }) {
-        0 => Value::Null,
-        1 => Value::Bool(random.below(2) == 0),
-        2 => Value::Number(random.next().into()),
-        3 => Value::from((*random.pick(&NAMES)).repeat(random.below(4) as usize)),
-        4 => Value::Unknown,
-        5 => Value::from("x".repeat(1 << random.below(15))),
-        6 => Value::Secret(Box::new(value(random, depth - 1))),
-        7 => Value::List((0..random.below(4)).map(|_| value(random, depth - 1)).collect()),
-        _ => {
-            let keys = (0..random.below(4)).map(|_| (*random.pick(&NAMES)).to_owned().into());
-            let keys: Vec<_> = keys.collect();
-            Value::Map(keys.into_iter().map(|key| (key, value(random, depth - 1))).collect())
-        }
-    }
 }
 
 #[cfg(test)]

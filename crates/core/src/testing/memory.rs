@@ -5,8 +5,9 @@
 //! and would not if one sync were missing. A cut ends the handle, as it ends a process: what is
 //! left is read through [`MemoryStore::reopen`].
 
+mod world;
+
 use std::{
-    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -14,14 +15,13 @@ use std::{
 use serde_json::json;
 use tokio::{task::yield_now, time::Instant};
 
+use world::{Cut, World, power_cut, replay};
+
 use crate::{
-    identity::{ResourceId, Seed},
     provider::BoxFuture,
     state::{Change, Lease, Snapshot, StateError, StateStore},
     value::Value,
 };
-
-const PLACE: &str = "memory";
 
 /// A [`StateStore`] for tests. A clone is the same handle on the same store.
 ///
@@ -32,45 +32,6 @@ pub struct MemoryStore {
     world: Arc<Mutex<World>>,
     /// Which run of the machine this handle belongs to; a power cut starts the next.
     boot: u64,
-}
-
-#[derive(Debug, Default)]
-struct World {
-    boot: u64,
-    stacks: BTreeMap<String, Stack>,
-    /// Commits that were tried and were not refused for lease or version.
-    tried: u64,
-    /// Commits that were said to be durable.
-    writes: u64,
-    fail: BTreeSet<u64>,
-    forget: BTreeSet<u64>,
-    cut: Option<Cut>,
-}
-
-#[derive(Debug, Default)]
-struct Stack {
-    /// What is written, synced or not.
-    written: Snapshot,
-    log: Vec<Vec<Change>>,
-    /// How many entries of `log` a power cut leaves.
-    synced: usize,
-    token: u64,
-    held: Option<Held>,
-}
-
-#[derive(Clone, Debug)]
-struct Held {
-    holder: String,
-    token: u64,
-    until: Instant,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Cut {
-    /// The write is durable, and its caller knows.
-    After(u64),
-    /// The write is durable, and its caller never learns of it.
-    During(u64),
 }
 
 impl Default for MemoryStore {
@@ -208,99 +169,6 @@ fn seal(value: Value) -> Result<Value, std::convert::Infallible> {
 fn sealed(change: Change) -> Change {
     let Ok(change) = change.try_map_values(&mut seal);
     change
-}
-
-fn replay(lineage: &str, log: &[Vec<Change>]) -> Snapshot {
-    let mut state = Snapshot { lineage: lineage.to_owned(), ..Snapshot::default() };
-    for changes in log {
-        changes.iter().cloned().for_each(|change| state.apply(change));
-        state.version += 1;
-    }
-    state
-}
-
-fn power_cut(verb: &'static str) -> StateError {
-    StateError::Io { place: PLACE.into(), verb, message: "power cut".into() }
-}
-
-impl World {
-    fn cut_power(&mut self) {
-        self.boot += 1;
-        for stack in self.stacks.values_mut() {
-            if stack.log.len() > stack.synced {
-                stack.log.truncate(stack.synced);
-                stack.written = replay(&stack.written.lineage, &stack.log);
-            }
-        }
-    }
-
-    fn commit(
-        &mut self,
-        lease: &Lease,
-        expected: u64,
-        changes: Vec<Change>,
-    ) -> Result<u64, StateError> {
-        let fenced = || StateError::Fenced { stack: lease.stack.clone() };
-        let stack = self.stacks.get_mut(&lease.stack).ok_or_else(fenced)?;
-        let held = stack.held.as_ref().filter(|held| held.token == lease.token);
-        if held.is_none_or(|held| held.until <= Instant::now()) {
-            return Err(fenced());
-        }
-        let found = stack.written.version;
-        if found != expected {
-            return Err(StateError::Stale { stack: lease.stack.clone(), expected, found });
-        }
-        self.tried += 1;
-        if self.fail.contains(&self.tried) {
-            return Err(StateError::Io {
-                place: PLACE.into(),
-                verb: "written",
-                message: format!("commit {} was told to fail", self.tried),
-            });
-        }
-        changes.iter().cloned().for_each(|change| stack.written.apply(change));
-        stack.written.version += 1;
-        stack.log.push(changes);
-        if !self.forget.contains(&self.tried) {
-            // A sync is of the whole medium: it makes an earlier, forgotten one good.
-            self.stacks.values_mut().for_each(|stack| stack.synced = stack.log.len());
-        }
-        self.writes += 1;
-        match self.cut {
-            Some(Cut::After(n)) if self.writes >= n => self.cut_power(),
-            Some(Cut::During(n)) if self.writes >= n => {
-                self.cut_power();
-                return Err(power_cut("written"));
-            }
-            _ => {}
-        }
-        Ok(expected + 1)
-    }
-}
-
-impl Stack {
-    fn acquire(&mut self, stack: &str, holder: &str, ttl: Duration) -> Result<Lease, StateError> {
-        let now = Instant::now();
-        if let Some(held) = self.held.as_ref().filter(|held| held.until > now) {
-            return Err(StateError::Leased {
-                stack: stack.to_owned(),
-                holder: held.holder.clone(),
-                expires: held.until - now,
-            });
-        }
-        if self.written.lineage.is_empty() {
-            let seed = Seed::random().map_err(|error| StateError::Io {
-                place: PLACE.into(),
-                verb: "written",
-                message: error.to_string(),
-            })?;
-            self.written.lineage = ResourceId::derive(&seed, 0).to_string();
-        }
-        self.token += 1;
-        let token = self.token;
-        self.held = Some(Held { holder: holder.to_owned(), token, until: now + ttl });
-        Ok(Lease { stack: stack.to_owned(), holder: holder.to_owned(), token, ttl })
-    }
 }
 
 impl MemoryStore {

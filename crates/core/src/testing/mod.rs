@@ -8,10 +8,12 @@ mod invariants;
 pub mod laws;
 mod memory;
 mod random;
+mod sample;
 mod thing;
 
 pub use cloud::{Call, Cloud, Fault, Object, Op};
 pub use invariants::check_invariants;
 pub use memory::MemoryStore;
 pub use random::Random;
+pub use sample::changes;
 pub use thing::{Resumable, Single, Thing, ThingHandle, ThingOutputs, provider};
