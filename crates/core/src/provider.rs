@@ -237,6 +237,11 @@ impl<C: Send + Sync + 'static> Registry<C> {
         self
     }
 
+    /// The kinds of the resource types that it has, sorted.
+    pub fn kinds(&self) -> impl Iterator<Item = &'static str> {
+        self.handlers.keys().copied()
+    }
+
     /// Adds the lookup `L`.
     #[must_use]
     pub fn with_lookup<L: Lookup<Client = C>>(mut self) -> Self {

@@ -8,6 +8,8 @@
 //! * [`operation`]: what can be done to a host, as data that a plan prints and a transport runs.
 //! * [`transport`]: who runs a batch of operations on a host.
 //! * [`steps`]: the software of a node, one pure step each: probe, observe, converge, remove.
+//! * [`node`]: those steps as resources, with a diff, drift and order.
+//! * [`cluster`]: network, machines and software of a whole cluster, as one component.
 //! * [`simulated`]: hosts that execute operations strictly without any machine behind them.
 //!
 //! Everything but [`simulated`] and the functions of [`steps`] that take a transport is pure: no
@@ -15,6 +17,7 @@
 
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that cannot go on has failed"))]
 
+pub mod cluster;
 pub mod compat;
 pub mod instance_type;
 pub mod interfaces;

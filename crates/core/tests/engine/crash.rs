@@ -4,9 +4,12 @@ use formwork_core::{Scope, testing::MemoryStore};
 
 use crate::{basics::thing, replacement::fixed, world::World};
 
+/// One version of a program.
+type Version = Box<dyn Fn(&mut Scope<'_>)>;
+
 /// One life of a stack, step by step; the last one destroys it.
-fn life() -> Vec<Box<dyn Fn(&mut Scope<'_>)>> {
-    let version = |x: &'static str, first: bool, extra: bool| -> Box<dyn Fn(&mut Scope<'_>)> {
+fn life() -> Vec<Version> {
+    let version = |x: &'static str, first: bool, extra: bool| -> Version {
         Box::new(move |scope: &mut Scope<'_>| {
             let a = fixed(x, None);
             let a = scope.add("a", if first { a.delete_first() } else { a });

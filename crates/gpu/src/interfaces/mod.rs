@@ -137,6 +137,12 @@ impl InterfaceLayout {
         Self { interfaces }
     }
 
+    /// One plain network interface, without EFA.
+    #[must_use]
+    pub fn plain() -> Self {
+        Self { interfaces: vec![Interface { card: 0, device: 0, kind: InterfaceKind::Interface }] }
+    }
+
     /// The interfaces, primary first.
     #[must_use]
     pub fn interfaces(&self) -> &[Interface] {

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use formwork_core::{
-    Changes, Component, Context, CreateError, Declaration, Deletion, ErrorKind, FoundBy, Input,
-    Inputs, Known, Lifecycle, Observed, Outputs, ProviderError, Resource, ResourceType, Schema,
-    Scope, __private::Members,
+    __private::Members, Changes, Component, Context, CreateError, Declaration, Deletion, ErrorKind,
+    FoundBy, Input, Inputs, Known, Lifecycle, Observed, Outputs, ProviderError, Resource,
+    ResourceType, Schema, Scope,
 };
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
@@ -133,7 +133,9 @@ impl<S: NodeStep> OnHost<S> {
         match look(&*nodes.transport, &self.host.reference(), &self.settings).await {
             Ok(observed) => Ok(Some(self.seen(&observed))),
             // A machine that is not there has no software.
-            Err(SettleError::Transport { source: TransportError::NoSuchHost { .. }, .. }) => Ok(None),
+            Err(SettleError::Transport { source: TransportError::NoSuchHost { .. }, .. }) => {
+                Ok(None)
+            }
             Err(error) => Err(provider_error::<S>(&error)),
         }
     }

@@ -2,24 +2,22 @@
 
 use std::sync::Arc;
 
-use formwork_core::{
-    Engine, Plan, Scope, Stack,
-    testing::MemoryStore,
-};
+use formwork_core::{Engine, Plan, Scope, Stack, testing::MemoryStore};
 
 use super::{Host, Nodes, OnHost, provider};
 use crate::{
     os::Os,
     simulated::SimulatedHosts,
-    steps::{Driver, FabricManager, GpuSettings, KernelPin, NcclSettings, NvidiaRepository, PackageSource},
+    steps::{
+        Driver, FabricManager, GpuSettings, KernelPin, NcclSettings, NvidiaRepository,
+        PackageSource,
+    },
 };
 
 const KERNEL: &str = "6.8.0-1069-aws";
 
 fn declare(scope: &mut Scope<'_>, power: u32) {
-    let host = || {
-        Host::builder().id("i-1").instance_type("p5.48xlarge").os(Os::Ubuntu2404).build()
-    };
+    let host = || Host::builder().id("i-1").instance_type("p5.48xlarge").os(Os::Ubuntu2404).build();
     let os = Os::Ubuntu2404;
     let version: crate::compat::Version = "580.178.04".parse().unwrap();
     let pin = scope.add("kernel", OnHost::declare(host(), KernelPin::new(os, KERNEL)));
@@ -56,15 +54,18 @@ async fn a_node_is_configured_once_drift_is_named_and_put_back() {
     engine.apply(first).await.unwrap();
     let (_, second) = plan(&hosts, &store, 700).await;
     assert!(second.is_empty(), "{second}");
-    hosts.edit("i-1", |machine| {
-        machine.files.remove("/etc/nccl.conf");
-    }).unwrap();
+    hosts
+        .edit("i-1", |machine| {
+            machine.files.remove("/etc/nccl.conf");
+        })
+        .unwrap();
     let (engine, third) = plan(&hosts, &store, 700).await;
     let drift: Vec<_> = third.data().drift.iter().map(|d| d.address.to_string()).collect();
     assert_eq!(drift, ["nccl"], "{third}");
     engine.apply(third).await.unwrap();
     let (engine, fourth) = plan(&hosts, &store, 600).await;
-    let changed: Vec<_> = fourth.steps().flat_map(|s| &s.changes).map(|c| c.path.to_string()).collect();
+    let changed: Vec<_> =
+        fourth.steps().flat_map(|s| &s.changes).map(|c| c.path.to_string()).collect();
     assert_eq!(changed, ["settings.power_limit_w"], "{fourth}");
     engine.apply(fourth).await.unwrap();
     assert!(plan(&hosts, &store, 600).await.1.is_empty());

@@ -1,0 +1,301 @@
+//! The arguments of every program, and how they join those of its settings and clouds.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgMatches, Args, Command, Subcommand, ValueEnum, builder::PossibleValuesParser};
+use formwork_core::RefreshMode;
+
+use crate::{cloud::Cloud, command::ExtraCommand, console::ColorWhen, error::CliError};
+
+/// The flags of every subcommand.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Flags {
+    /// The cloud that the stack is put on
+    #[arg(long, value_name = "NAME", global = true, env = "FORMWORK_CLOUD")]
+    pub(crate) cloud: Option<String>,
+
+    /// The stack's name, where one program has several
+    #[arg(long, value_name = "NAME", global = true, env = "FORMWORK_STACK")]
+    pub(crate) stack: Option<String>,
+
+    /// The folder that state is kept in
+    #[arg(
+        long,
+        value_name = "DIR",
+        global = true,
+        env = "FORMWORK_STATE_DIR",
+        default_value = ".formwork"
+    )]
+    pub(crate) state_dir: PathBuf,
+
+    /// A file of settings, in TOML or JSON: flags and the environment go before it
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Do not ask; a real cloud still asks for what costs more than --max-hourly
+    #[arg(short, long, global = true)]
+    pub(crate) yes: bool,
+
+    /// What a stack may cost by the hour without being asked about: US dollars, or `none`
+    #[arg(
+        long,
+        value_name = "DOLLARS",
+        global = true,
+        env = "FORMWORK_MAX_HOURLY",
+        default_value = "100",
+        value_parser = Ceiling::parse
+    )]
+    pub(crate) max_hourly: Ceiling,
+
+    /// Never ask, even on a terminal: what would need an answer is refused
+    #[arg(long, global = true)]
+    pub(crate) no_input: bool,
+
+    /// How many calls may be in flight at a time
+    #[arg(
+        long,
+        value_name = "N",
+        global = true,
+        env = "FORMWORK_PARALLEL",
+        default_value = "16",
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
+    pub(crate) parallel: u16,
+
+    /// How much of the cloud is looked at before planning
+    #[arg(long, value_name = "MODE", global = true, default_value = "list")]
+    pub(crate) refresh: Refresh,
+
+    /// Ask the lookups again (newest image, zones) instead of using their recorded answers
+    #[arg(long, global = true)]
+    pub(crate) refresh_lookups: bool,
+
+    /// Replace this resource, changed or not; may be given several times
+    #[arg(long, value_name = "ADDRESS", global = true)]
+    pub(crate) replace: Vec<String>,
+
+    /// Exit with 2 when `plan` has changes or `drift` finds any
+    #[arg(long, global = true)]
+    pub(crate) exit_code: bool,
+
+    /// Print JSON to standard output: one document, or the events of a run line by line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Show every resource by itself, with all its inputs
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+
+    /// Whether to use colours
+    #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
+    pub(crate) color: ColorWhen,
+}
+
+/// The flags that make no sense in a settings file.
+pub(crate) const FIXED: &[&str] =
+    &["config", "yes", "no_input", "refresh_lookups", "replace", "exit_code", "json", "verbose"];
+
+/// The most that is approved without a person.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Ceiling {
+    /// US dollars by the hour.
+    Dollars(f64),
+    /// None at all.
+    None,
+}
+
+impl Ceiling {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.eq_ignore_ascii_case("none") {
+            return Ok(Ceiling::None);
+        }
+        match text.trim_start_matches('$').parse::<f64>() {
+            Ok(dollars) if dollars.is_finite() && dollars >= 0.0 => Ok(Ceiling::Dollars(dollars)),
+            _ => Err("expected US dollars by the hour, or `none`".to_owned()),
+        }
+    }
+}
+
+/// How much of the cloud is looked at.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Refresh {
+    /// All that is recorded, by listing each type.
+    List,
+    /// Only what the program changes.
+    Minimal,
+    /// Nothing.
+    None,
+}
+
+impl From<Refresh> for RefreshMode {
+    fn from(refresh: Refresh) -> Self {
+        match refresh {
+            Refresh::List => RefreshMode::List,
+            Refresh::Minimal => RefreshMode::Minimal,
+            Refresh::None => RefreshMode::None,
+        }
+    }
+}
+
+/// The subcommands of every program.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Builtin {
+    /// Show what would change; changes nothing
+    Plan,
+    /// Make it so: plan, ask where it costs money, apply (the default)
+    Up,
+    /// Show what differs from what the last `up` left
+    Drift,
+    /// Remove everything
+    Destroy,
+    /// Print what the stack reports
+    Output {
+        /// Only this one, for scripts: texts come without quotes
+        name: Option<String>,
+        /// Print a secret in clear
+        #[arg(long, requires = "name")]
+        reveal: bool,
+    },
+    /// Print the declared graph
+    Graph {
+        /// For which tool
+        #[arg(long, value_name = "FORMAT", default_value = "dot")]
+        format: GraphFormat,
+    },
+    /// Look at what is recorded
+    #[command(subcommand)]
+    State(StateCommand),
+}
+
+/// What can be done with the recorded state.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum StateCommand {
+    /// List what is recorded
+    List,
+    /// Show all that is recorded of one resource
+    Show {
+        /// Its address, as `state list` shows it
+        address: String,
+    },
+}
+
+/// A language for graphs.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum GraphFormat {
+    /// Graphviz.
+    Dot,
+    /// Mermaid.
+    Mermaid,
+}
+
+/// What a program's command line is made of.
+pub(crate) struct Parts<'a> {
+    /// How the program is called.
+    pub(crate) binary: String,
+    pub(crate) about: Option<&'a str>,
+    pub(crate) version: Option<&'a str>,
+    /// The settings' flags.
+    pub(crate) settings: Command,
+    pub(crate) clouds: &'a [Box<dyn Cloud>],
+    pub(crate) commands: &'a [Box<dyn ExtraCommand>],
+}
+
+impl Parts<'_> {
+    /// All flags, without subcommands.
+    pub(crate) fn flags(&self) -> Result<Command, CliError> {
+        let mut command = Flags::augment_args(Command::new(self.binary.clone()));
+        if let [first, ..] = self.clouds {
+            let names: Vec<String> = self.clouds.iter().map(|c| c.name().to_owned()).collect();
+            let default = first.name().to_owned();
+            command = command.mut_arg("cloud", |arg| {
+                arg.value_parser(PossibleValuesParser::new(names)).default_value(default)
+            });
+        }
+        for arg in self.settings.get_arguments() {
+            refuse_clash(&command, arg, "the setting")?;
+            let arg = arg.clone().help_heading("Settings of this stack").hide_env_values(true);
+            command = command.arg(arg.global(true).required(false));
+        }
+        let own = Flags::augment_args(Command::new("own"));
+        for arg in self.clouds.iter().flat_map(|cloud| cloud.args()) {
+            let taken = |command: &Command| {
+                command.get_arguments().any(|other| other.get_id() == arg.get_id())
+            };
+            // A setting, or another cloud, has it already: both read the same flag.
+            if taken(&command) && !taken(&own) {
+                continue;
+            }
+            refuse_clash(&command, &arg, "the cloud's flag")?;
+            command = command.arg(arg.help_heading("Cloud").global(true).required(false));
+        }
+        Ok(command)
+    }
+
+    /// The whole command line, made of [`Parts::flags`] with whatever defaults they got.
+    pub(crate) fn complete(&self, flags: Command) -> Result<Command, CliError> {
+        let mut command = Builtin::augment_subcommands(flags)
+            .subcommand_required(false)
+            .disable_help_subcommand(true);
+        for extra in self.commands {
+            let extra = extra.command();
+            if command.get_subcommands().any(|other| other.get_name() == extra.get_name()) {
+                let name = extra.get_name();
+                return Err(CliError::Program(format!("it has two commands named `{name}`")));
+            }
+            command = command.subcommand(extra);
+        }
+        if let Some(about) = self.about {
+            command = command.about(about.to_owned());
+        }
+        if let Some(version) = self.version {
+            command = command.version(version.to_owned());
+        }
+        Ok(command)
+    }
+}
+
+/// Refuses a flag that would take the place of another.
+fn refuse_clash(command: &Command, arg: &Arg, whose: &str) -> Result<(), CliError> {
+    let id = arg.get_id();
+    if arg.is_positional() {
+        let message = format!("{whose} `{id}` is no flag: give it `#[arg(long)]`");
+        return Err(CliError::Program(message));
+    }
+    let clash = command.get_arguments().any(|other| {
+        other.get_id() == id
+            || (arg.get_long().is_some() && other.get_long() == arg.get_long())
+            || (arg.get_short().is_some() && other.get_short() == arg.get_short())
+    });
+    let reserved = matches!(arg.get_long(), Some("help" | "version"))
+        || matches!(arg.get_short(), Some('h' | 'V'));
+    if clash || reserved {
+        let message = format!(
+            "{whose} `{id}` has the name of another flag: rename it, or give it another `id`, `long` and `short`"
+        );
+        return Err(CliError::Program(message));
+    }
+    Ok(())
+}
+
+/// The matches of the innermost subcommand, which has the values of all flags that it shares with
+/// the others.
+pub(crate) fn innermost(mut matches: &ArgMatches) -> &ArgMatches {
+    while let Some((_, inner)) = matches.subcommand() {
+        matches = inner;
+    }
+    matches
+}
+
+/// The file that `--config` names, found before anything is parsed, for the file has a say in that.
+pub(crate) fn config_file(args: &[std::ffi::OsString]) -> Option<PathBuf> {
+    let mut args = args.iter().skip(1).take_while(|arg| *arg != "--");
+    while let Some(arg) = args.next() {
+        if arg == "--config" {
+            return args.next().map(PathBuf::from);
+        }
+        if let Some(file) = arg.to_str().and_then(|arg| arg.strip_prefix("--config=")) {
+            return Some(file.into());
+        }
+    }
+    None
+}

@@ -1,0 +1,271 @@
+//! Why a command did not do what it was asked, with what to try next.
+
+use std::fmt;
+
+use formwork_core::{ApplyError, DeclareError, ErrorKind, PlanError, state::StateError};
+use miette::Diagnostic;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CliError {
+    /// The arguments make no command.
+    #[error("{0}")]
+    Usage(#[source] Box<clap::Error>),
+    /// A setting is wrong, or unknown, or missing.
+    #[error("{message}")]
+    Settings {
+        /// What, and where it was set.
+        message: String,
+        /// What to try.
+        help: Option<String>,
+    },
+    /// The program itself is put together wrongly: a mistake of its author.
+    #[error("this program can not run: {0}")]
+    Program(String),
+    /// The declaration is no stack. Nothing was planned, and nothing changed.
+    #[error(transparent)]
+    Declare(#[from] DeclareError),
+    /// No plan could be made. Nothing changed.
+    #[error(transparent)]
+    Plan(#[from] Box<PlanError>),
+    /// A plan was not applied, or not wholly.
+    #[error(transparent)]
+    Apply(#[from] Box<ApplyError>),
+    /// The state could not be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The cloud could not be opened. Nothing changed.
+    #[error("the cloud `{cloud}` can not be used: {message}")]
+    Cloud {
+        /// Which.
+        cloud: String,
+        /// Why.
+        message: String,
+        /// What to try.
+        help: Option<String>,
+    },
+    /// The plan was not approved. Nothing changed.
+    #[error("{message}")]
+    Refused {
+        /// Why.
+        message: String,
+        /// What to try.
+        help: Option<String>,
+    },
+    /// Something was asked for that is not there.
+    #[error("{message}")]
+    NotFound {
+        /// What.
+        message: String,
+        /// What to try.
+        help: Option<String>,
+    },
+    /// A command failed in its own way.
+    #[error("{message}")]
+    Command {
+        /// How.
+        message: String,
+        /// What to try.
+        help: Option<String>,
+    },
+    /// The user stopped it before anything was changed.
+    #[error("cancelled; nothing was changed")]
+    Cancelled,
+    /// A panic outside of the user's code.
+    #[error("a bug in formwork or in one of its providers: {0}")]
+    Bug(String),
+}
+
+impl CliError {
+    /// A cloud that can not be opened, and why: for [`Cloud::open`](crate::Cloud::open).
+    pub fn cloud(cloud: impl Into<String>, why: impl fmt::Display) -> Self {
+        CliError::Cloud { cloud: cloud.into(), message: why.to_string(), help: None }
+    }
+
+    /// A command that failed, and why: for [`ExtraCommand::run`](crate::ExtraCommand::run).
+    pub fn command(why: impl fmt::Display) -> Self {
+        CliError::Command { message: why.to_string(), help: None }
+    }
+
+    pub(crate) fn settings(message: impl Into<String>) -> Self {
+        CliError::Settings { message: message.into(), help: None }
+    }
+
+    pub(crate) fn refused(message: impl Into<String>) -> Self {
+        CliError::Refused { message: message.into(), help: None }
+    }
+
+    /// Something that is not there, with the nearest of what is.
+    pub(crate) fn not_found<'a>(
+        what: &str,
+        name: &str,
+        there: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let there: Vec<&str> = there.into_iter().collect();
+        let help = match nearest(name, there.iter().copied()) {
+            Some(near) => Some(format!("did you mean `{near}`?")),
+            None if there.is_empty() => Some(format!("there is no {what} at all")),
+            None if there.len() <= 12 => Some(format!("there is {}", there.join(", "))),
+            None => None,
+        };
+        CliError::NotFound { message: format!("there is no {what} `{name}`"), help }
+    }
+
+    /// Says what to try.
+    #[must_use]
+    pub fn with_help(mut self, text: impl Into<String>) -> Self {
+        match &mut self {
+            CliError::Settings { help, .. }
+            | CliError::Cloud { help, .. }
+            | CliError::Refused { help, .. }
+            | CliError::NotFound { help, .. }
+            | CliError::Command { help, .. } => *help = Some(text.into()),
+            _ => {}
+        }
+        self
+    }
+
+    /// Whether the user stopped it.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        match self {
+            CliError::Cancelled => true,
+            CliError::Apply(error) => matches!(**error, ApplyError::Cancelled(_)),
+            _ => false,
+        }
+    }
+
+    fn id(&self) -> &'static str {
+        match self {
+            CliError::Usage(_) => "usage",
+            CliError::Settings { .. } => "settings",
+            CliError::Program(_) => "program",
+            CliError::Declare(_) => "declare",
+            CliError::Plan(_) => "plan",
+            CliError::Apply(_) if self.is_cancelled() => "cancelled",
+            CliError::Apply(_) => "apply",
+            CliError::Cancelled => "cancelled",
+            CliError::State(_) => "state",
+            CliError::Cloud { .. } => "cloud",
+            CliError::Refused { .. } => "refused",
+            CliError::NotFound { .. } => "not_found",
+            CliError::Command { .. } => "command",
+            CliError::Bug(_) => "bug",
+        }
+    }
+
+    fn advice(&self) -> Option<String> {
+        let text = match self {
+            CliError::Settings { help, .. }
+            | CliError::Cloud { help, .. }
+            | CliError::Refused { help, .. }
+            | CliError::NotFound { help, .. }
+            | CliError::Command { help, .. } => return help.clone(),
+            CliError::Declare(_) => "nothing was changed; correct the program and run it again",
+            CliError::Plan(error) => return plan_advice(error),
+            CliError::Apply(error) => return apply_advice(error).map(str::to_owned),
+            CliError::State(error) => return state_advice(error).map(str::to_owned),
+            CliError::Bug(_) => {
+                "what was done is recorded; the next `up` goes on from there. Please report this, with the output under FORMWORK_BACKTRACE=1"
+            }
+            _ => return None,
+        };
+        Some(text.to_owned())
+    }
+}
+
+impl Diagnostic for CliError {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new(format!("formwork::{}", self.id())))
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.advice().map(|text| Box::new(text) as Box<dyn fmt::Display>)
+    }
+}
+
+fn apply_advice(error: &ApplyError) -> Option<&'static str> {
+    match error {
+        ApplyError::Failed(_) => {
+            Some("what was done is recorded; the next `up` goes on from there")
+        }
+        ApplyError::Cancelled(_) => Some(
+            "what was done is recorded, and what was cut off is looked up; the next run goes on from there",
+        ),
+        ApplyError::Unsaved { .. } => Some(
+            "make room or repair the disk, then run `up` again: it looks up what the cloud has",
+        ),
+        ApplyError::State(error) => state_advice(error),
+        _ => None,
+    }
+}
+
+fn plan_advice(error: &PlanError) -> Option<String> {
+    let text = match error {
+        PlanError::Invalid { .. } => "nothing was changed; correct the program and run it again",
+        PlanError::Protected { .. } => {
+            "nothing was changed; take `.protect()` off in the program if they really shall go"
+        }
+        PlanError::NoProvider { .. } => "choose a cloud that has this type with --cloud",
+        PlanError::Record { .. } => {
+            "use the version of the program that wrote the record, or a later one"
+        }
+        PlanError::LookupUnknown { .. } => "nothing was changed",
+        PlanError::Lookup { source, .. } | PlanError::Refresh { source, .. } => {
+            return Some(format!("nothing was changed; {}", provider_advice(source.kind)));
+        }
+        PlanError::State(error) => return state_advice(error).map(str::to_owned),
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+/// What the message of the error does not say already.
+fn state_advice(error: &StateError) -> Option<&'static str> {
+    match error {
+        StateError::Stale { .. } | StateError::Fenced { .. } => {
+            Some("run the command again; two runs on one stack at a time do not work")
+        }
+        StateError::Io { .. } => Some("is the folder there, writable, and not full?"),
+        StateError::Key { .. } => {
+            Some("set FORMWORK_KEY_FILE or FORMWORK_PASSPHRASE to what the state was written with")
+        }
+        _ => None,
+    }
+}
+
+/// What to try after a call failed.
+pub(crate) fn provider_advice(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Denied => "check the credentials, and what they are allowed to do",
+        ErrorKind::Capacity => {
+            "another zone or type may have room; or ask for a higher quota or a reservation"
+        }
+        ErrorKind::Throttled => "try again with a smaller --parallel",
+        ErrorKind::Conflict => {
+            "something of that name is there already: choose another name, or remove it"
+        }
+        ErrorKind::InUse => {
+            "something that this program does not know still uses it: remove that first"
+        }
+        ErrorKind::Invalid => "correct the resource at the line above",
+        ErrorKind::NotFound => "something that it names is gone: `drift` shows what is missing",
+        ErrorKind::Ambiguous => {
+            "whether it happened is not known; the next run looks, and asks nothing"
+        }
+        ErrorKind::Timeout => {
+            "the next run waits on; a longer time is set with `.create_timeout(..)` or `.timeouts(..)`"
+        }
+        ErrorKind::Provider => "this is a mistake of the provider; please report it",
+        _ => "try again; if it stays, the service's own words above say why",
+    }
+}
+
+/// The name that was probably meant.
+pub(crate) fn nearest<'a>(name: &str, among: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    among
+        .map(|other| (strsim::jaro_winkler(name, other), other))
+        .filter(|(likeness, _)| *likeness > 0.85)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, other)| other)
+}

@@ -1,0 +1,25 @@
+//! `destroy`: removes everything that the stack has.
+
+use serde_json::json;
+
+use super::{Run, session::Purpose};
+use crate::{approve, error::CliError, exit::Exit, view};
+
+pub(super) async fn run(run: &Run<'_>) -> Result<Exit, CliError> {
+    let session = run.open().await?;
+    let plan = session.plan(run, Purpose::Destroy).await?;
+    let layout = run.console.human_layout();
+    if run.console.is_json() {
+        run.console.json_line(&json!({ "event": "plan", "plan": plan.data() }));
+    }
+    if !view::has_changes(plan.data()) {
+        run.console.human("Nothing to destroy.\n");
+        run.apply_silently(&session, plan).await?;
+        return Ok(Exit::Done);
+    }
+    let types = |kind: &str| session.engine.resource_type(kind);
+    run.console.human(&view::plan(plan.data(), &types, &layout));
+    approve::destruction(run, &session, &plan).await?;
+    run.apply(&session, plan).await?;
+    Ok(Exit::Done)
+}

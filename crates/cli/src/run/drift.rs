@@ -1,0 +1,22 @@
+//! `drift`: prints exactly the fields that differ from what the last `up` left.
+
+use serde_json::json;
+
+use super::{Run, session::Purpose};
+use crate::{error::CliError, exit::Exit, view};
+
+pub(super) async fn run(run: &Run<'_>) -> Result<Exit, CliError> {
+    let session = run.open().await?;
+    let plan = session.plan(run, Purpose::Drift).await?;
+    let drift = &plan.data().drift;
+    if run.console.is_json() {
+        run.console.json_document(&json!({ "stack": plan.stack(), "drift": drift }));
+    } else {
+        run.console.human(&view::drift(drift, &run.console.human_layout()));
+        if !drift.is_empty() {
+            run.hint("up", "to put it back");
+        }
+    }
+    let told = run.flags.exit_code && !drift.is_empty();
+    Ok(if told { Exit::Changes } else { Exit::Done })
+}

@@ -1,0 +1,26 @@
+//! `plan`: shows what would change, and changes nothing.
+
+use super::{Run, session::Purpose};
+use crate::{error::CliError, exit::Exit, view};
+
+pub(super) async fn run(run: &Run<'_>) -> Result<Exit, CliError> {
+    let session = run.open().await?;
+    let plan = session.plan(run, Purpose::Up).await?;
+    let changes = view::has_changes(plan.data());
+    if run.console.is_json() {
+        run.console.json_document(plan.data());
+    } else {
+        let layout = run.console.human_layout();
+        let types = |kind: &str| session.engine.resource_type(kind);
+        run.console.human(&view::plan(plan.data(), &types, &layout));
+        if session.cloud.real && changes {
+            let estimate = session.estimate(&plan).await?;
+            run.console.human(&view::target(&session, estimate.as_ref(), &layout));
+        }
+        if changes {
+            run.hint("up", "to make it so");
+        }
+    }
+    let told = run.flags.exit_code && changes;
+    Ok(if told { Exit::Changes } else { Exit::Done })
+}

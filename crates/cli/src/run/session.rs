@@ -1,0 +1,146 @@
+//! What a subcommand that plans needs: the declared stack, a cloud, the state, an engine.
+
+use std::sync::Arc;
+
+use formwork_core::{
+    Engine, Plan, RefreshMode, Stack,
+    state::{Snapshot, StateStore},
+};
+
+use super::Run;
+use crate::{
+    cloud::{CloudContext, Estimate, OpenCloud},
+    declare::Declared,
+    error::CliError,
+    store, view,
+};
+
+/// Everything that is open during a run that plans.
+pub(crate) struct Session {
+    pub(crate) stack: Stack,
+    pub(crate) engine: Engine,
+    pub(crate) cloud: OpenCloud,
+    pub(crate) cloud_name: String,
+    store: Arc<dyn StateStore>,
+}
+
+impl<'p> Run<'p> {
+    /// The declaration with its settings.
+    pub(crate) fn declared(&self) -> Result<Box<dyn Declared + 'p>, CliError> {
+        self.program.declaration()?.settings(&self.matches, &self.more)
+    }
+
+    /// Declares the stack; needs nothing but the program.
+    pub(crate) fn declare(&self) -> Result<Stack, CliError> {
+        self.declared()?.stack(&self.stack)
+    }
+
+    /// Opens the state.
+    pub(crate) fn open_store(&self) -> Result<Arc<dyn StateStore>, CliError> {
+        Ok((self.program.store)(&self.state_dir, &self.env)?)
+    }
+
+    /// What is recorded. Makes no folder where there is none.
+    pub(crate) async fn recorded(&self) -> Result<Snapshot, CliError> {
+        if self.program.default_store && !store::folder(&self.state_dir).exists() {
+            return Ok(Snapshot::default());
+        }
+        let store = self.open_store()?;
+        self.interruptible(async { Ok(store.load(&self.stack).await?) }).await
+    }
+
+    /// Declares, then opens the cloud and the state, in the order of what is cheap to get wrong.
+    pub(crate) async fn open(&self) -> Result<Session, CliError> {
+        let declared = self.declared()?;
+        let stack = declared.stack(&self.stack)?;
+        for address in &self.flags.replace {
+            let graph = stack.graph();
+            let resources = || {
+                let resources = graph.nodes.iter().filter(|node| node.group.is_some());
+                resources.map(|node| node.address.as_str())
+            };
+            if !resources().any(|other| other == address) {
+                return Err(CliError::not_found("declared resource", address, resources()));
+            }
+        }
+        let clouds = &self.program.clouds;
+        let wanted = self.flags.cloud.as_deref();
+        let cloud = clouds.iter().find(|cloud| wanted.is_none_or(|name| cloud.name() == name));
+        let cloud = cloud.ok_or_else(|| {
+            CliError::Program("it has no cloud to put the stack on: call `.cloud(..)`".to_owned())
+        })?;
+        let store = self.open_store()?;
+        let cx = CloudContext {
+            stack: &self.stack,
+            state_dir: &self.state_dir,
+            settings: declared.settings(),
+            matches: &self.matches,
+            env: &self.env,
+        };
+        let open = self.interruptible(cloud.open(&cx)).await?;
+        let mut engine = Engine::builder()
+            .shared_state(Arc::clone(&store))
+            .parallelism(usize::from(self.flags.parallel))
+            .holder(self.holder());
+        for provider in &open.providers {
+            engine = engine.shared_provider(Arc::clone(provider));
+        }
+        let engine = engine.try_build().map_err(|error| CliError::Program(error.to_string()))?;
+        let cloud_name = cloud.name().to_owned();
+        let session = Session { stack, engine, cloud: open, cloud_name, store };
+        let layout = self.console.err_layout();
+        self.console.err(&view::heading(&session, &layout));
+        Ok(session)
+    }
+
+    fn holder(&self) -> String {
+        let env = |names: [&str; 2]| names.iter().find_map(|name| self.env.get(*name)).cloned();
+        let user = env(["USER", "USERNAME"]).unwrap_or_else(|| "someone".to_owned());
+        let host = env(["HOSTNAME", "COMPUTERNAME"])
+            .or_else(|| {
+                let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+                Some(name.trim().to_owned())
+            })
+            .unwrap_or_else(|| "this machine".to_owned());
+        format!("{user} on {host}, process {}", std::process::id())
+    }
+}
+
+/// What a plan is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// What the program declares.
+    Up,
+    /// Comparing: everything is looked at, whatever `--refresh` says.
+    Drift,
+    /// Removing everything.
+    Destroy,
+}
+
+impl Session {
+    /// Plans, until the user interrupts it.
+    pub(crate) async fn plan(&self, run: &Run<'_>, purpose: Purpose) -> Result<Plan, CliError> {
+        let mut request = self.engine.plan(&self.stack);
+        request = match purpose {
+            Purpose::Drift => request.refresh(RefreshMode::List),
+            _ => request.refresh(run.flags.refresh.into()),
+        };
+        if purpose == Purpose::Destroy {
+            request = request.destroy();
+        }
+        if run.flags.refresh_lookups {
+            request = request.refresh_lookups();
+        }
+        for address in &run.flags.replace {
+            request = request.replace(address.as_str());
+        }
+        run.interruptible(async { Ok(request.await.map_err(Box::new)?) }).await
+    }
+
+    /// What the stack costs by the hour once `plan` is applied, where that is known.
+    pub(crate) async fn estimate(&self, plan: &Plan) -> Result<Option<Estimate>, CliError> {
+        let Some(pricing) = &self.cloud.pricing else { return Ok(None) };
+        let recorded = self.store.load(plan.stack()).await?;
+        Ok(pricing.hourly(plan.data(), &recorded))
+    }
+}

@@ -1,0 +1,42 @@
+//! `state`: looks at what is recorded; opens no cloud.
+
+use formwork_core::state::{Record, Role};
+use serde_json::json;
+
+use super::Run;
+use crate::{args::StateCommand, error::CliError, exit::Exit, view};
+
+pub(super) async fn run(run: &Run<'_>, command: StateCommand) -> Result<Exit, CliError> {
+    let state = run.recorded().await?;
+    let layout = run.console.human_layout();
+    match command {
+        StateCommand::List if run.console.is_json() => {
+            let rows = view::state_rows(&state);
+            run.console.json_document(&json!({ "stack": run.stack, "resources": rows }));
+        }
+        StateCommand::List => {
+            if state.records.is_empty() && state.intents.is_empty() {
+                run.console.note(&format!("nothing is recorded of `{}`", run.stack));
+            } else {
+                run.console.human(&view::state_list(&state, &layout));
+            }
+        }
+        StateCommand::Show { address } => {
+            let mut records: Vec<&Record> =
+                state.records.values().filter(|r| r.address.as_str() == address).collect();
+            records.sort_by_key(|record| (record.role != Role::Current, record.id));
+            if records.is_empty() {
+                let there = state.records.values().map(|record| record.address.as_str());
+                return Err(CliError::not_found("recorded resource", &address, there));
+            }
+            if run.console.is_json() {
+                run.console.json_document(&records);
+            } else {
+                for record in records {
+                    run.console.human(&view::record(record, &state, &layout));
+                }
+            }
+        }
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,38 @@
+//! `up`: plans, asks where it must, applies, and prints what the stack reports.
+
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::{Run, session::Purpose};
+use crate::{approve, error::CliError, exit::Exit, view};
+
+pub(super) async fn run(run: &Run<'_>) -> Result<Exit, CliError> {
+    let started = Instant::now();
+    let session = run.open().await?;
+    let plan = session.plan(run, Purpose::Up).await?;
+    let layout = run.console.human_layout();
+    if run.console.is_json() {
+        run.console.json_line(&json!({ "event": "plan", "plan": plan.data() }));
+    }
+    if !view::has_changes(plan.data()) {
+        // Recovered rows, new pins and the like are still to be written.
+        let unwritten = !plan.data().steps.is_empty() || !plan.data().repairs.is_empty();
+        run.console.human(&view::unchanged(plan.data(), started.elapsed(), &layout));
+        if unwritten {
+            run.apply_silently(&session, plan).await?;
+        }
+        return Ok(Exit::Done);
+    }
+    let types = |kind: &str| session.engine.resource_type(kind);
+    run.console.human(&view::plan(plan.data(), &types, &layout));
+    approve::changes(run, &session, &plan).await?;
+    let live = run.apply(&session, plan).await?;
+    if run.console.is_json() {
+        run.console.json_line(&json!({ "event": "outputs", "outputs": live.exports() }));
+    }
+    run.console.human(&view::outputs(live.exports(), &layout));
+    run.hint("drift", "to compare the cloud with this");
+    run.hint("destroy", "to remove all of it");
+    Ok(Exit::Done)
+}

@@ -1,0 +1,23 @@
+//! A drift report: the fields that differ, and nothing else.
+
+use formwork_core::Drift;
+
+use super::{
+    Layout,
+    entry::{self, Entry},
+    text::natural,
+};
+
+/// The report as a page.
+pub(crate) fn drift(drift: &[Drift], layout: &Layout) -> String {
+    if drift.is_empty() {
+        return "No drift.\n".to_owned();
+    }
+    let mut drift: Vec<&Drift> = drift.iter().collect();
+    drift.sort_by_key(|drift| natural(drift.address.as_str()));
+    let mut entries: Vec<Entry> = drift.into_iter().map(Entry::of_drift).collect();
+    if !layout.verbose {
+        entries = entry::collapsed(entries);
+    }
+    entry::page(&entries, layout)
+}

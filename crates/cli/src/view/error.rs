@@ -1,0 +1,266 @@
+//! Errors for people and for machines: each failure with its resource, its line, the call and the
+//! request id, and what to try.
+
+use std::error::Error;
+
+use formwork_core::{
+    Action, ApplyError, DeclareError, Failure, PlanError, Problem, ProviderError, Report,
+};
+use miette::Diagnostic;
+use serde_json::{Value, json};
+
+use super::{Layout, text::folded};
+use crate::error::{CliError, provider_advice};
+
+/// The error as a page.
+pub(crate) fn error(error: &CliError, layout: &Layout) -> String {
+    let mut page = Page { layout: *layout, text: String::new() };
+    match error {
+        CliError::Declare(DeclareError::Invalid { stack, problems }) => {
+            page.problems(stack, problems);
+        }
+        CliError::Plan(plan) => match plan.as_ref() {
+            PlanError::Invalid { stack, problems } => page.problems(stack, problems),
+            PlanError::Protected { addresses } => {
+                let n = addresses.len();
+                page.head(&format!("{} would be deleted", counted(n, "protected resource")));
+                for (address, why) in addresses {
+                    page.item(address.as_str(), std::slice::from_ref(why));
+                }
+            }
+            PlanError::Lookup { source, .. } | PlanError::Refresh { source, .. } => {
+                page.head(&plan.to_string());
+                page.line(&call(source));
+                if let Some(request) = &source.request_id {
+                    page.line(&format!("request {request}"));
+                }
+            }
+            other => page.chain(other),
+        },
+        CliError::Apply(apply) => match apply.as_ref() {
+            ApplyError::Failed(report) => {
+                let failed = counted(report.failures.len(), "step");
+                page.head(&format!("{failed} failed{}", rest(report)));
+                page.report(report);
+            }
+            ApplyError::Cancelled(report) => {
+                page.head(&format!("cancelled{}", rest(report)));
+                page.report(report);
+            }
+            ApplyError::Unsaved { unsaved, report, .. } => {
+                page.chain(error);
+                page.line(&format!("not recorded: {}", counted(unsaved.len(), "change")));
+                for change in unsaved {
+                    page.line(&serde_json::to_string(change).unwrap_or_default());
+                }
+                page.report(report);
+            }
+            other => page.chain(other),
+        },
+        other => page.chain(other),
+    }
+    if let Some(help) = error.help() {
+        page.help(&help.to_string());
+    }
+    page.text
+}
+
+fn counted(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+fn rest(report: &Report) -> String {
+    format!("; {} done, {} not tried", report.done, report.skipped.len())
+}
+
+/// A call that failed, in one line.
+fn call(error: &ProviderError) -> String {
+    let mut line = format!("{}: {}", error.operation, error.message);
+    if let Some(code) = &error.code {
+        line.push_str(&format!(" ({code})"));
+    }
+    line
+}
+
+/// The first of many, and how many more.
+fn some(names: &[&str]) -> String {
+    const FEW: usize = 8;
+    let shown = names.iter().take(FEW).copied().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(FEW) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// Failures in sets that differ in the resource alone.
+fn alike(failures: &[Failure]) -> Vec<Vec<&Failure>> {
+    let mut sets: Vec<Vec<&Failure>> = Vec::new();
+    for failure in failures {
+        let same = |set: &&mut Vec<&Failure>| {
+            let other = set[0];
+            other.kind == failure.kind
+                && other.action == failure.action
+                && other.declared_at == failure.declared_at
+                && call(&other.error) == call(&failure.error)
+        };
+        match sets.iter_mut().find(same) {
+            Some(set) => set.push(failure),
+            None => sets.push(vec![failure]),
+        }
+    }
+    sets
+}
+
+struct Page {
+    layout: Layout,
+    text: String,
+}
+
+impl Page {
+    fn head(&mut self, message: &str) {
+        let paint = self.layout.paint;
+        let page = folded(&format!("error: {message}"), 0, self.layout.width);
+        let rest = page.strip_prefix("error:").unwrap_or(&page);
+        self.text.push_str(&paint.red("error:"));
+        self.text.push_str(rest);
+    }
+
+    fn line(&mut self, text: &str) {
+        self.text.push_str(&folded(text, 2, self.layout.width));
+    }
+
+    /// An error and its causes.
+    fn chain(&mut self, error: &dyn Error) {
+        self.head(&error.to_string());
+        let mut said = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !said.contains(&text) {
+                self.line(&format!("because: {text}"));
+                said = text;
+            }
+            cause = error.source();
+        }
+    }
+
+    fn item(&mut self, title: &str, lines: &[String]) {
+        let paint = self.layout.paint;
+        let title = folded(title, 4, self.layout.width);
+        let title = paint.bold(title.trim());
+        self.text.push_str(&format!("\n  {} {title}\n", paint.red("×")));
+        for line in lines {
+            self.text.push_str(&folded(line, 4, self.layout.width));
+        }
+    }
+
+    fn help(&mut self, text: &str) {
+        let page = folded(&format!("help: {text}"), 0, self.layout.width);
+        let rest = page.strip_prefix("help:").unwrap_or(&page);
+        self.text.push_str(&format!("\n{}{rest}", self.layout.paint.cyan("help:")));
+    }
+
+    fn problems(&mut self, stack: &str, problems: &[Problem]) {
+        let n = counted(problems.len(), "problem");
+        self.head(&format!("the declaration of `{stack}` has {n}"));
+        for problem in problems {
+            let title = match (&problem.field, problem.address.as_str()) {
+                (Some(field), "") => field.clone(),
+                (None, "") => format!("stack `{stack}`"),
+                (Some(field), address) => format!("{address}.{field}"),
+                (None, address) => address.to_owned(),
+            };
+            let at = format!("declared at {}", problem.declared_at);
+            self.item(&title, &[problem.message.clone(), at]);
+        }
+    }
+
+    fn report(&mut self, report: &Report) {
+        for alike in alike(&report.failures) {
+            let first = alike[0];
+            let names: Vec<&str> = alike.iter().map(|failure| failure.address.as_str()).collect();
+            let title = format!("{} ({}) {}", some(&names), first.kind, undone(first.action));
+            let mut lines = vec![call(&first.error), format!("declared at {}", first.declared_at)];
+            let requests: Vec<&str> =
+                alike.iter().filter_map(|failure| failure.error.request_id.as_deref()).collect();
+            if !requests.is_empty() {
+                lines.push(format!("request {}", some(&requests)));
+            }
+            lines.push(format!("try: {}", provider_advice(first.error.kind)));
+            self.item(&title, &lines);
+        }
+        let mut because: Vec<&str> =
+            report.skipped.iter().filter_map(|s| Some(s.because.as_ref()?.as_str())).collect();
+        because.sort_unstable();
+        because.dedup();
+        if !because.is_empty() {
+            self.text.push('\n');
+        }
+        for failed in because {
+            let skipped: Vec<&str> = report
+                .skipped
+                .iter()
+                .filter(|skip| skip.because.as_ref().is_some_and(|b| b.as_str() == failed))
+                .map(|skip| skip.address.as_str())
+                .collect();
+            self.line(&format!("not tried, because of {failed}: {}", some(&skipped)));
+        }
+    }
+}
+
+const fn undone(action: Action) -> &'static str {
+    match action {
+        Action::Create => "could not be created",
+        Action::Update => "could not be updated",
+        Action::Delete => "could not be deleted",
+        Action::Settle => "was not seen ready",
+        _ => "could not be recorded",
+    }
+}
+
+/// The error as one JSON value.
+pub(crate) fn error_json(error: &CliError) -> Value {
+    let text =
+        |shown: Option<Box<dyn std::fmt::Display + '_>>| shown.map(|shown| shown.to_string());
+    let failure = |failure: &Failure| {
+        json!({
+            "address": failure.address,
+            "kind": failure.kind,
+            "action": failure.action,
+            "declared_at": failure.declared_at,
+            "error": failure.error,
+        })
+    };
+    let mut value = json!({
+        "event": "error",
+        "code": text(error.code()),
+        "message": error.to_string().lines().next().map(|line| line.trim_end_matches(':')),
+        "help": text(error.help()),
+    });
+    let problems: Option<&[Problem]> = match error {
+        CliError::Declare(DeclareError::Invalid { problems, .. }) => Some(problems),
+        CliError::Plan(plan) => match plan.as_ref() {
+            PlanError::Invalid { problems, .. } => Some(problems),
+            _ => None,
+        },
+        _ => None,
+    };
+    if let Some(problems) = problems {
+        value["problems"] = json!(problems);
+    }
+    let report = match error {
+        CliError::Apply(apply) => match apply.as_ref() {
+            ApplyError::Failed(report)
+            | ApplyError::Cancelled(report)
+            | ApplyError::Unsaved { report, .. } => Some(report),
+            _ => None,
+        },
+        _ => None,
+    };
+    if let Some(report) = report {
+        value["failures"] = report.failures.iter().map(failure).collect();
+        value["done"] = report.done.into();
+        value["skipped"] = report.skipped.iter().map(|skip| json!(skip.address)).collect();
+    }
+    value
+}

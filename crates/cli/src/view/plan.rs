@@ -1,0 +1,184 @@
+//! A plan for people: grouped, aligned, with what is alike shown once.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use formwork_core::{
+    Action, Address, Group, PlanData, Reason, ResourceId, Step, Summary,
+    value::{Map, Value},
+};
+
+use super::{
+    Layout,
+    entry::{self, Entry, Types},
+    text::{folded, natural, seconds},
+    value::shown,
+};
+
+/// Whether the plan changes anything that a user would call a change.
+pub(crate) fn has_changes(plan: &PlanData) -> bool {
+    plan.exports_change()
+        || plan.steps.iter().any(|step| step.action.is_shown() && !step.is_bookkeeping())
+}
+
+/// The plan as a page.
+pub(crate) fn plan(plan: &PlanData, types: &Types<'_>, layout: &Layout) -> String {
+    let mut page = recovered(plan, layout);
+    let mut shown: Vec<&Step> = plan.steps.iter().filter(|step| is_listed(step)).collect();
+    // What comes stands in the order of declaration; what goes has none.
+    let going = |step: &Step| matches!(step.action, Action::Delete | Action::Forget);
+    shown.sort_by(|a, b| match (going(a), going(b)) {
+        (true, true) => natural(a.address.as_str()).cmp(&natural(b.address.as_str())),
+        (a, b) => a.cmp(&b),
+    });
+    let old_first = old_halves(plan);
+    let mut groups: Vec<Group> = shown.iter().map(|step| step.group).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    for group in groups {
+        let steps = shown.iter().filter(|step| step.group == group);
+        let mut entries: Vec<Entry> = steps
+            .map(|step| Entry::of_step(step, order(step, &old_first), types, layout))
+            .collect();
+        if !layout.verbose {
+            entries = entry::collapsed(entries);
+        }
+        page.push_str(&format!("{}\n", layout.paint.bold(group.title())));
+        page.push_str(&entry::page(&entries, layout));
+    }
+    page.push_str(&left_alone(plan, layout));
+    page.push_str(&exports(plan, layout));
+    page.push_str(&warnings(plan, layout));
+    if !page.is_empty() {
+        page.push('\n');
+    }
+    page.push_str(&folded(&summary(plan), 0, layout.width));
+    page
+}
+
+/// What is said of a plan that changes nothing.
+pub(crate) fn unchanged(plan: &PlanData, took: Duration, layout: &Layout) -> String {
+    let mut page = recovered(plan, layout);
+    page.push_str(&left_alone(plan, layout));
+    let took = seconds(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+    let text = format!("Nothing changed: {} ({took}).", as_declared(plan.unchanged));
+    page.push_str(&folded(&text, 0, layout.width));
+    page
+}
+
+fn as_declared(n: usize) -> String {
+    match n {
+        0 => "there is nothing to do".to_owned(),
+        1 => "1 resource is as declared".to_owned(),
+        n => format!("{n} resources are as declared"),
+    }
+}
+
+/// The old half of a replacement is told with the new one.
+fn is_listed(step: &Step) -> bool {
+    let old_half = step.action == Action::Delete && step.reasons.contains(&Reason::Replaced);
+    step.action.is_shown() && !step.is_bookkeeping() && !old_half
+}
+
+/// The objects that replacements delete, and whether each goes before the new one comes.
+fn old_halves(plan: &PlanData) -> HashMap<ResourceId, bool> {
+    let deletes = plan.steps.iter().filter(|step| step.action == Action::Delete);
+    deletes.map(|step| (step.id, step.leaves_row)).collect()
+}
+
+/// In which order a replacement goes.
+fn order(step: &Step, old_first: &HashMap<ResourceId, bool>) -> &'static str {
+    match step.replaces.filter(|_| step.is_replacement()).and_then(|old| old_first.get(&old)) {
+        Some(true) => "old one goes first",
+        Some(false) => "new one comes first",
+        None => "",
+    }
+}
+
+fn recovered(plan: &PlanData, layout: &Layout) -> String {
+    if plan.recovered.is_empty() {
+        return String::new();
+    }
+    let heading = "recovered from an interrupted run";
+    let mut page = format!("{}\n", layout.paint.bold(heading));
+    for recovered in &plan.recovered {
+        let line = format!("{}: {}", recovered.address, recovered.found);
+        page.push_str(&folded(&line, 2, layout.width));
+    }
+    page
+}
+
+/// What differs in the cloud, and stays so: the program ignores it, or no longer has it.
+fn left_alone(plan: &PlanData, layout: &Layout) -> String {
+    let acted = plan.steps.iter().filter(|step| step.action != Action::Record);
+    let touched: HashSet<&Address> = acted.map(|step| &step.address).collect();
+    let alone: Vec<Entry> = plan
+        .drift
+        .iter()
+        .filter(|drift| !touched.contains(&drift.address))
+        .map(Entry::of_drift)
+        .collect();
+    if alone.is_empty() {
+        return String::new();
+    }
+    let heading = layout.paint.bold("drifted, and left alone");
+    format!("{heading}\n{}", entry::page(&alone, layout))
+}
+
+fn warnings(plan: &PlanData, layout: &Layout) -> String {
+    let mut page = String::new();
+    for warning in &plan.warnings {
+        let text = folded(&format!("warning: {warning}"), 0, layout.width);
+        let rest = text.strip_prefix("warning:").unwrap_or(&text);
+        page.push_str(&format!("{}{rest}", layout.paint.yellow("warning:")));
+    }
+    page
+}
+
+fn exports(plan: &PlanData, layout: &Layout) -> String {
+    if !plan.exports_change() {
+        return String::new();
+    }
+    let (empty, none) = (Map::new(), Value::Null);
+    let planned = plan.exports.as_map().unwrap_or(&empty);
+    let recorded = plan.recorded_exports.as_map().unwrap_or(&empty);
+    let mut names: Vec<_> = planned.keys().chain(recorded.keys()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut rows = Vec::new();
+    for name in names {
+        let (old, new) = (recorded.get(name).unwrap_or(&none), planned.get(name).unwrap_or(&none));
+        if old == new {
+            continue;
+        }
+        let text = match old.is_null() {
+            true => shown(new),
+            false => format!("{} -> {}", shown(old), shown(new)),
+        };
+        rows.push((name.to_string(), text));
+    }
+    format!("{}\n{}", layout.paint.bold("outputs"), entry::pairs(&rows, 4, layout))
+}
+
+fn summary(plan: &PlanData) -> String {
+    let Summary { create, update, replace, delete, forget, settle, unchanged, .. } = plan.summary();
+    let parts: Vec<String> = [
+        (create, "to create"),
+        (update, "to update"),
+        (replace, "to replace"),
+        (delete, "to delete"),
+        (settle, "to wait for"),
+        (forget, "to forget"),
+    ]
+    .into_iter()
+    .filter(|(n, _)| *n > 0)
+    .map(|(n, what)| format!("{n} {what}"))
+    .collect();
+    match (parts.is_empty(), unchanged) {
+        (true, n) if plan.exports_change() => format!("Plan: outputs change, {n} unchanged."),
+        (true, n) => format!("No changes: {}.", as_declared(n)),
+        (false, n) => format!("Plan: {}, {n} unchanged.", parts.join(", ")),
+    }
+}

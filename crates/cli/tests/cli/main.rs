@@ -1,0 +1,9 @@
+//! Whole command lines, on a fake cloud and on buffers.
+
+mod asking;
+mod harness;
+mod plans;
+mod settings;
+mod stories;
+mod trouble;
+mod world;

@@ -1,0 +1,172 @@
+//! What a user is told when something goes wrong, and what is left then.
+
+use std::{io::BufReader, sync::Arc, time::Duration};
+
+use formwork_cli::{Input, Interrupts};
+use insta::assert_snapshot;
+
+use crate::harness::Desk;
+
+#[tokio::test]
+async fn a_declaration_that_is_wrong_is_shown_with_its_lines() {
+    let desk = Desk::new().wide(80);
+    assert_snapshot!(desk.run("up --mistake panic").await.both(), @r"
+    --- 1
+    error: the declaration of `demo` panicked: the author's own mistake
+      at crates/cli/tests/cli/harness.rs:NN
+
+    help: nothing was changed; correct the program and run it again
+    ");
+    assert_snapshot!(desk.run("up --mistake error").await.both(), @r"
+    --- 1
+    error: the declaration of `demo` failed: the author's own error
+
+    help: nothing was changed; correct the program and run it again
+    ");
+    assert_snapshot!(desk.run("up --mistake twice").await.both(), @r"
+    --- 1
+    error: the declaration of `demo` has 1 problem
+
+      × network
+        the name is taken: it was declared at crates/cli/tests/cli/harness.rs:NN
+        before
+        declared at crates/cli/tests/cli/harness.rs:NN
+
+    help: nothing was changed; correct the program and run it again
+    ");
+    assert_snapshot!(desk.run("up --cidr 10").await.both(), @r#"
+    --- 1
+    demo on fake
+    error: the declaration of `demo` has 1 problem
+
+      × network.cidr
+        "10" is no range: expected like "10.0.0.0/16"
+        declared at crates/cli/tests/cli/harness.rs:NN
+
+    help: nothing was changed; correct the program and run it again
+    "#);
+    assert_snapshot!(desk.run("up --stack a/b").await.both(), @r#"
+    --- 1
+    error: the declaration of `a/b` has 1 problem
+
+      × stack `a/b`
+        "a/b" is no stack name: expected 1 to 64 letters, digits, `-`, `_` or `.`
+        declared at Stack::new
+
+    help: nothing was changed; correct the program and run it again
+    "#);
+}
+
+#[tokio::test]
+async fn names_that_are_not_there_are_answered_with_those_that_are() {
+    let desk = Desk::new();
+    desk.run("up").await;
+    for line in [
+        "output netwrk",
+        "state show node-11",
+        "plan --replace node-7",
+        "pln",
+        "up --cuont 3",
+        "plan --region nowhere",
+        "plan --cloud moon",
+    ] {
+        assert_eq!(desk.run(line).await.exit.code(), 1, "{line}");
+    }
+    assert_snapshot!(desk.run("output netwrk").await.err, @r"
+    error: there is no output `netwrk`
+
+    help: did you mean `network`?
+    ");
+    assert_snapshot!(desk.run("plan --replace xyz").await.err, @r"
+    error: there is no declared resource `xyz`
+
+    help: there is network, node-0, node-1
+    ");
+    assert_snapshot!(desk.run("plan --region nowhere").await.err, @r"
+    error: the cloud `fake` can not be used: there is no such region
+
+    help: regions are eu-1 and us-1
+    ");
+    let asked = desk.run("plan --replace node-1").await.out;
+    assert!(asked.contains("(asked for; new one comes first)"), "{asked}");
+}
+
+#[tokio::test]
+async fn failures_are_told_all_at_once_and_the_next_run_goes_on() {
+    let desk = Desk::new().wide(80);
+    desk.cloud.world().broken.extend(["node-1".to_owned(), "node-2".to_owned()]);
+    let failed = desk.run("up --count 4 --driver 1").await;
+    assert_eq!(failed.exit.code(), 1);
+    let told = failed.err.split_once("error:").map_or("", |(_, told)| told);
+    assert_snapshot!(told, @r"
+     2 steps failed; 5 done, 2 not tried
+
+      × node-1, node-2 (demo:compute/node) could not be created
+        demo:Create: there is no room for this (InsufficientCapacity)
+        declared at crates/cli/tests/cli/harness.rs:NN
+        request 7f3a-01, 7f3a-01
+        try: another zone or type may have room; or ask for a higher quota or a
+        reservation
+
+      not tried, because of node-1: node-1-driver
+      not tried, because of node-2: node-2-driver
+
+    help: what was done is recorded; the next `up` goes on from there
+    ");
+    desk.cloud.world().broken.clear();
+    let up = desk.run("up --count 4 --driver 1").await;
+    assert!(up.out.contains("Plan: 4 to create, 5 unchanged."), "{}", up.out);
+}
+
+#[tokio::test]
+async fn a_second_interrupt_aborts_and_the_next_run_recovers() {
+    let mut desk = Desk::new();
+    let (interrupter, interrupts) = Interrupts::channel();
+    desk.interrupts = interrupts;
+    desk.cloud.world().stuck.insert("node-1".to_owned());
+    let started = Arc::clone(&desk.cloud.world().started);
+    let twice = async {
+        started.notified().await;
+        interrupter.interrupt();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        interrupter.interrupt();
+    };
+    let (printed, ()) = tokio::join!(desk.run("up --count 3"), twice);
+    assert_eq!(printed.exit.code(), 130);
+    assert!(printed.err.contains("stopping: calls in flight are waited for"), "{}", printed.err);
+    assert!(printed.err.contains("aborting: "), "{}", printed.err);
+
+    desk.interrupts = Interrupts::never();
+    desk.cloud.world().stuck.clear();
+    let up = desk.run("up --count 3").await;
+    assert_eq!(up.exit.code(), 0, "{}", up.both());
+    assert!(
+        up.out.starts_with(
+            "recovered from an interrupted run\n  node-1: its create had not happened\n"
+        ),
+        "{}",
+        up.out
+    );
+    assert_eq!(desk.cloud.count(), 4);
+}
+
+#[tokio::test]
+async fn an_interrupt_before_the_first_change_changes_nothing() {
+    let mut desk = Desk::new();
+    let (interrupter, interrupts) = Interrupts::channel();
+    desk.interrupts = interrupts;
+    // Somebody is there, and types nothing.
+    let (reader, _writer) = std::io::pipe().expect("a pipe for a test");
+    desk.input = Some(Input::new(BufReader::new(reader), true));
+    let once = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        interrupter.interrupt();
+    };
+    let (printed, ()) = tokio::join!(desk.run("up --cloud real"), once);
+    assert_eq!((printed.exit.code(), desk.cloud.count()), (130, 0));
+    assert!(
+        printed.err.ends_with("[y/N] \nerror: cancelled; nothing was changed\n"),
+        "{}",
+        printed.err
+    );
+}

@@ -1,0 +1,1 @@
+//! Filled once the AWS types it stands on are all there.

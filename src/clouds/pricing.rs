@@ -1,0 +1,93 @@
+//! What a stack costs by the hour, as far as list prices are known.
+
+use std::collections::BTreeMap;
+
+use formwork_cli::{Estimate, EstimateItem};
+use formwork_core::{
+    Action, PlanData,
+    state::{Role, Snapshot, Status},
+    value::Value,
+};
+
+/// The machines that are there after `plan`, at list prices; the rest is named as unpriced.
+pub(super) fn list_prices(plan: &PlanData, recorded: &Snapshot) -> Option<Estimate> {
+    // What is there now, then what the plan makes of it.
+    let mut there: BTreeMap<String, (&str, &Value)> = recorded
+        .records
+        .values()
+        .filter(|record| record.role == Role::Current && record.status != Status::Absent)
+        .map(|record| (record.address.to_string(), (record.kind.as_str(), &record.inputs)))
+        .collect();
+    for step in &plan.steps {
+        let address = step.address.to_string();
+        match step.action {
+            Action::Create | Action::Update => {
+                there.insert(address, (&step.kind, &step.inputs));
+            }
+            Action::Delete | Action::Forget if plan.exports.is_null() => {
+                there.remove(&address);
+            }
+            Action::Delete | Action::Forget => {
+                let replaced = plan
+                    .steps
+                    .iter()
+                    .any(|other| other.action == Action::Create && other.address == step.address);
+                if !replaced {
+                    there.remove(&address);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut machines: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut unpriced: BTreeMap<&str, usize> = BTreeMap::new();
+    for (kind, inputs) in there.values() {
+        match *kind {
+            "aws:ec2/instance" => {
+                let of = inputs.get("instance_type").and_then(Value::as_str);
+                *machines.entry(of.unwrap_or("machine of unknown type")).or_default() += 1;
+            }
+            "aws:ec2/nat-gateway" => *unpriced.entry("NAT gateway").or_default() += 1,
+            "aws:ec2/vpc-endpoint" => *unpriced.entry("VPC endpoint").or_default() += 1,
+            "aws:ec2/elastic-ip" => *unpriced.entry("public address").or_default() += 1,
+            "aws:ec2/volume" => *unpriced.entry("volume").or_default() += 1,
+            "aws:autoscaling/auto-scaling-group" => {
+                *unpriced.entry("Auto Scaling group").or_default() += 1;
+            }
+            _ => {}
+        }
+    }
+    let mut estimate = Estimate { basis: basis(), ..Estimate::default() };
+    for (name, count) in machines {
+        match price(name) {
+            Some(dollars) => {
+                estimate.items.push(EstimateItem { what: name.to_owned(), count, dollars });
+            }
+            None => estimate.unpriced.push(format!("{count} x {name}")),
+        }
+    }
+    estimate.items.sort_by(|a, b| b.dollars.total_cmp(&a.dollars));
+    estimate.unpriced.extend(unpriced.iter().map(|(what, count)| format!("{count} x {what}")));
+    Some(estimate)
+}
+
+#[cfg(feature = "gpu")]
+fn price(instance_type: &str) -> Option<f64> {
+    formwork_gpu::instance_type::InstanceType::named(instance_type).ok()?.usd_per_hour
+}
+
+#[cfg(feature = "gpu")]
+fn basis() -> String {
+    let basis = formwork_gpu::instance_type::InstanceType::price_basis();
+    format!("on-demand list prices of {}, {}", basis.region, basis.as_of)
+}
+
+#[cfg(not(feature = "gpu"))]
+fn price(_: &str) -> Option<f64> {
+    None
+}
+
+#[cfg(not(feature = "gpu"))]
+fn basis() -> String {
+    "no price list".to_owned()
+}
