@@ -58,6 +58,12 @@ struct Settings {
     /// The power limit per GPU in W
     #[arg(long, env = "CLUSTER_POWER_LIMIT", default_value_t = 700)]
     power_limit: u32,
+    /// The image: an id, or the SSM parameter that names it; Canonical's current Ubuntu if not given
+    #[arg(long, env = "CLUSTER_IMAGE")]
+    image: Option<String>,
+    /// Lets the nodes stand apart instead of close together
+    #[arg(long, env = "CLUSTER_NO_PLACEMENT_GROUP")]
+    no_placement_group: bool,
     /// The root volume in GiB
     #[arg(long, env = "CLUSTER_ROOT_VOLUME", default_value_t = 500)]
     root_volume: u32,
@@ -93,7 +99,7 @@ fn declare(settings: &Settings, scope: &mut Scope<'_>) -> Result<(), std::conver
         name: "training".to_owned(),
         instance_type: settings.instance_type.clone(),
         count: settings.count,
-        capacity: Capacity::OnDemand { placement_group: true },
+        capacity: Capacity::OnDemand { placement_group: !settings.no_placement_group },
         subnet_cidr: None,
         ebs_optimized: true,
         efa: Some(Goal::EfaFewestIps),
@@ -115,7 +121,11 @@ fn declare(settings: &Settings, scope: &mut Scope<'_>) -> Result<(), std::conver
         region: settings.region.clone(),
         zone: settings.zone.clone(),
         network: ClusterNetwork { cidr: settings.cidr.clone(), ..ClusterNetwork::default() },
-        image: NodeImage::ubuntu_2404(),
+        image: match settings.image.as_deref() {
+            None => NodeImage::ubuntu_2404(),
+            Some(id) if id.starts_with("ami-") => NodeImage::Id(id.into()),
+            Some(parameter) => NodeImage::SsmParameter(parameter.to_owned()),
+        },
         os,
         groups: vec![training],
         tags: [("cluster".to_owned(), scope.stack().to_string())].into(),

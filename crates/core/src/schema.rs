@@ -100,6 +100,8 @@ pub struct Field {
     pub case_insensitive: bool,
     /// Whether two objects may not share its value; a replacement that keeps it must delete first.
     pub unique: bool,
+    /// Whether it is a map from the user's own keys; with [`Field::nested`], a map to such structs.
+    pub keyed: bool,
     /// The fields inside, where the value (or each element of it) is a struct with a schema.
     pub nested: Option<&'static Schema>,
 }
@@ -119,6 +121,7 @@ impl Field {
             json: false,
             case_insensitive: false,
             unique: false,
+            keyed: false,
             nested: None,
         }
     }
@@ -156,6 +159,8 @@ setters! {
     case_insensitive,
     /// Sets [`Field::unique`].
     unique,
+    /// Sets [`Field::keyed`].
+    keyed,
 }
 
 impl Field {

@@ -96,7 +96,8 @@ impl<'a> InputField<'a> {
         let nested = self.nested.then(|| {
             let ty = element(self.ty);
             let schema = quote_spanned!(ty.span()=> <#ty as #root::Inputs>::SCHEMA);
-            quote!(.nested(#schema))
+            let keyed = is_keyed(self.ty).then(|| quote!(.keyed()));
+            quote!(.nested(#schema) #keyed)
         });
         quote!(#root::Field::new(#name) #required #(.#flags())* #nested)
     }
@@ -137,4 +138,14 @@ fn presence<'a>(
 fn element(ty: &Type) -> &Type {
     let wrappers = ["Option", "Vec", "BTreeMap", "Box", "Arc", "Secret"];
     wrappers.iter().find_map(|wrapper| attributes::inside(ty, wrapper)).map_or(ty, element)
+}
+
+/// Whether there is a map around the struct that a nested field holds.
+fn is_keyed(ty: &Type) -> bool {
+    let inside = |wrapper| attributes::inside(ty, wrapper);
+    inside("BTreeMap").is_some()
+        || ["Option", "Vec", "Box", "Arc", "Secret"]
+            .iter()
+            .find_map(|wrapper| inside(wrapper))
+            .is_some_and(is_keyed)
 }

@@ -282,7 +282,7 @@ impl Executor<'_> {
                 self.close(step.id);
             }
             (Action::Create, None)
-                if self.running(id).exists && error.kind != ErrorKind::Timeout =>
+                if self.running(id).exists && self.is_verdict(&error) =>
             {
                 // It came to be, and then said that it will never be ready.
                 if let Ok(mut row) = self.row(id) {
@@ -309,6 +309,18 @@ impl Executor<'_> {
             error,
         });
         self.skip_dependents(id);
+    }
+
+    /// Whether an error says something of the object itself, and not only of the way to it.
+    fn is_verdict(&self, error: &ProviderError) -> bool {
+        !matches!(
+            error.kind,
+            ErrorKind::Timeout
+                | ErrorKind::Ambiguous
+                | ErrorKind::Transient
+                | ErrorKind::Throttled
+                | ErrorKind::Denied
+        )
     }
 
     pub(super) fn skip_dependents(&mut self, id: StepId) {

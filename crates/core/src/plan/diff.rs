@@ -166,10 +166,12 @@ impl Differ {
             return;
         }
         match (old.open(), new.open(), field.nested) {
-            (Value::Map(_), Value::Map(_), Some(schema)) => {
+            (Value::Map(_), Value::Map(_), Some(schema)) if !field.keyed => {
                 self.members(schema, old, new, path, replace);
             }
-            (Value::Map(a), Value::Map(b), None) => {
+            (Value::Map(a), Value::Map(b), _) => {
+                // What stands under the user's keys is compared by itself.
+                let field = &Field { keyed: false, ..*field };
                 let removed = a.iter().filter(|(key, _)| b.get(key).is_none());
                 for (key, value) in removed.filter(|(_, value)| !value.is_null()) {
                     let path = path.join(Segment::Key(key.clone()));
@@ -261,6 +263,7 @@ mod tests {
             Field::new("inner").nested(&INNER),
             Field::new("inners").nested(&INNER).unordered(),
             Field::new("tags"),
+            Field::new("by_key").nested(&INNER).keyed(),
         ],
     };
 
@@ -286,6 +289,21 @@ mod tests {
             "host": "abc", "inners": [{"a": 2}, {"a": 1}], "plain": 1.0}"#;
         assert_eq!(changes(old, new, Against::Seen), Vec::<String>::new());
         assert_eq!(changes(old, new, Against::Sent), [r#"hidden: "x" -> "y""#]);
+    }
+
+    #[test]
+    fn structs_under_the_users_own_keys_are_compared_by_their_fields() {
+        let old = r#"{"by_key": {"x": {"a": 1, "b": 1}, "y": {"a": 1}}}"#;
+        let new = r#"{"by_key": {"x": {"a": 2, "b": 2}, "z": {"a": 1}}}"#;
+        assert_eq!(
+            changes(old, new, Against::Sent),
+            [
+                "by_key.y: {a: 1} -> null",
+                "by_key.x.a: 1 -> 2",
+                "by_key.x.b!: 1 -> 2",
+                "by_key.z: null -> {a: 1}",
+            ]
+        );
     }
 
     #[test]

@@ -1,0 +1,135 @@
+//! What is measured in a process of its own.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use formwork_benches::{
+    measure::{Failed, Written, best, millis, peak_kib, timed},
+    unit::{Clock, pairs, provider},
+};
+use formwork_core::{Engine, RefreshMode};
+use formwork_state::{SledStore, SyncObserver};
+use serde_json::{Value, json};
+
+use crate::{latency, store};
+
+/// How often a plan without changes is made; the best one counts.
+const PLANS: usize = 9;
+
+/// From how many units on that is made less often.
+const MANY: usize = 50_000;
+
+/// Measures what the arguments ask for, as JSON.
+pub(crate) fn measure(arguments: &[String]) -> Result<Value, Failed> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["apply", count, dir] => runtime.block_on(apply(count.parse()?, dir.as_ref())),
+        ["planned", count, dir] => runtime.block_on(planned(count.parse()?, dir.as_ref())),
+        ["latency", shape, dir] => runtime.block_on(latency::measure(shape, dir.as_ref())),
+        ["store", count, dir] => runtime.block_on(store::measure(count.parse()?, dir.as_ref())),
+        _ => Err(format!("nothing is measured by {arguments:?}").into()),
+    }
+}
+
+/// Counts the syncs of a store.
+#[derive(Default)]
+struct Syncs(AtomicU64);
+
+impl SyncObserver for Syncs {
+    fn synced(&self, _: &Path) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// An apply of `count` units with durable records, and then plans that find nothing to do.
+async fn apply(count: usize, dir: &Path) -> Result<Value, Failed> {
+    let syncs = Arc::new(Syncs::default());
+    let store = SledStore::options(dir).observer(syncs.clone()).open()?;
+    let engine =
+        Engine::builder().provider(provider(&Clock::default())).state(store).try_build()?;
+    let since = Instant::now();
+    let stack = pairs(count)?;
+    let declare_ms = millis(since.elapsed());
+    let (plan, plan_ms) = timed(async { engine.plan(&stack).await }).await;
+    let plan = plan?;
+    let (written, synced) = (Written::now(), syncs.0.load(Ordering::Relaxed));
+    let (live, apply_ms) = timed(async { engine.apply(plan).await }).await;
+    drop(live?);
+    let written = Written::now().since(written);
+    let synced = syncs.0.load(Ordering::Relaxed) - synced;
+    let peak = peak_kib();
+
+    let (mut listed, mut blind) = (Vec::new(), Vec::new());
+    let plans = if count < MANY { PLANS } else { 2 };
+    for _ in 0..plans {
+        for (refresh, figures) in
+            [(RefreshMode::List, &mut listed), (RefreshMode::None, &mut blind)]
+        {
+            let (plan, took) = timed(async { engine.plan(&stack).refresh(refresh).await }).await;
+            let plan = plan?;
+            if !plan.is_empty() || plan.summary().unchanged != count {
+                return Err(format!("a second plan finds something to do: {plan}").into());
+            }
+            figures.push(took);
+        }
+    }
+    drop(engine);
+    // As a program that is started anew does it: open, load, plan.
+    let since = Instant::now();
+    let store = SledStore::open(dir)?;
+    let opened_ms = millis(since.elapsed());
+    let engine =
+        Engine::builder().provider(provider(&Clock::default())).state(store).try_build()?;
+    let stack = pairs(count)?;
+    drop(engine.plan(&stack).await?);
+    let cold_ms = millis(since.elapsed());
+    let load: Vec<f64> = {
+        let mut load = Vec::new();
+        for _ in 0..plans {
+            let (snapshot, took) = timed(engine.state(stack.name())).await;
+            drop(snapshot?);
+            load.push(took);
+        }
+        load
+    };
+    Ok(json!({
+        "declare_ms": declare_ms,
+        "plan_ms": plan_ms,
+        "apply_ms": apply_ms,
+        "syncs": synced,
+        "handed": written.handed,
+        "disk": written.disk,
+        "peak_kib": peak,
+        "listed_ms": best(listed),
+        "blind_ms": best(blind),
+        "load_ms": best(load),
+        "opened_ms": opened_ms,
+        "cold_ms": cold_ms,
+    }))
+}
+
+/// The memory that the plan of `count` new units takes.
+async fn planned(count: usize, dir: &Path) -> Result<Value, Failed> {
+    let store = SledStore::open(dir)?;
+    let engine =
+        Engine::builder().provider(provider(&Clock::default())).state(store).try_build()?;
+    let before = peak_kib();
+    let stack = pairs(count)?;
+    let declared = peak_kib();
+    let (plan, plan_ms) = timed(async { engine.plan(&stack).await }).await;
+    let steps = plan?.steps().count();
+    Ok(json!({
+        "steps": steps,
+        "before_kib": before,
+        "declared_kib": declared,
+        "peak_kib": peak_kib(),
+        "plan_ms": plan_ms,
+    }))
+}

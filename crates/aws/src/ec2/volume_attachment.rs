@@ -1,0 +1,274 @@
+//! That a volume is attached to a machine.
+
+use aws_sdk_ec2::types;
+use formwork_core::{
+    Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle, Observed,
+    Outputs, ProviderError, Resource, Settled,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{InstanceId, VolumeId, describe::describe, wire::seen};
+use crate::{
+    check,
+    client::Clients,
+    error::{Named, unless_absent},
+    wait,
+};
+
+/// That a volume is attached to a machine. To keep it attached when it is no longer declared, use
+/// `.retain()`.
+///
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AttachVolume.html>
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Resource)]
+#[resource(
+    kind = "aws:ec2/volume-attachment",
+    outputs = VolumeAttachmentOutputs,
+    group = storage,
+    seconds = 3,
+    delete_first
+)]
+pub struct VolumeAttachment {
+    /// The volume.
+    #[resource(replace)]
+    pub volume_id: VolumeId,
+    /// The machine, in the volume's zone.
+    #[resource(replace)]
+    pub instance_id: InstanceId,
+    /// What the machine is to call it, such as `/dev/sdf`. An NVMe machine has names of its own, and
+    /// this one in the disk's vendor data.
+    #[resource(replace)]
+    pub device_name: String,
+    /// Whether a removal tears it off a machine that does not let go. What was not written is lost.
+    #[serde(default)]
+    #[resource(default)]
+    pub force_detach: bool,
+}
+
+/// What an attachment reports.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Outputs)]
+pub struct VolumeAttachmentOutputs {
+    /// Volume, machine and device: `vol-1:i-1:/dev/sdf`.
+    #[output(id)]
+    pub id: String,
+    /// The volume.
+    #[output(echo)]
+    pub volume_id: VolumeId,
+    /// The machine.
+    #[output(echo)]
+    pub instance_id: InstanceId,
+    /// What the machine is to call it.
+    #[output(echo)]
+    pub device_name: String,
+}
+
+impl Lifecycle for VolumeAttachment {
+    type Client = Clients;
+
+    const FOUND_BY: FoundBy = FoundBy::NaturalKey;
+
+    async fn find(
+        cx: &Context<'_, Clients>,
+        inputs: &Self,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        Ok(one(cx.client, inputs).await?.filter(stays).map(|_| observe(inputs)))
+    }
+
+    async fn read(
+        cx: &Context<'_, Clients>,
+        known: &Known<Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        Ok(one(cx.client, &known.inputs).await?.filter(stays).map(|_| observe(&known.inputs)))
+    }
+
+    async fn list(
+        clients: &Clients,
+        among: &[Known<Self>],
+    ) -> Result<Vec<Observed<Self>>, ProviderError> {
+        let mut ids: Vec<String> =
+            among.iter().map(|known| known.inputs.volume_id.to_string()).collect();
+        ids.sort();
+        ids.dedup();
+        let volumes = volumes(clients, ids).await?;
+        let there = |known: &&Known<Self>| of(&volumes, &known.inputs).is_some_and(stays);
+        Ok(among.iter().filter(there).map(|known| observe(&known.inputs)).collect())
+    }
+
+    async fn create(
+        cx: &Context<'_, Clients>,
+        inputs: &Self,
+    ) -> Result<VolumeAttachmentOutputs, CreateError<Self>> {
+        let call = cx
+            .client
+            .ec2()
+            .attach_volume()
+            .volume_id(inputs.volume_id.as_str())
+            .instance_id(inputs.instance_id.as_str())
+            .device(&inputs.device_name);
+        match call.send().await.named("ec2:AttachVolume") {
+            Ok(_) => Ok(outputs(inputs)),
+            // It may be in use by just this attachment: the call came through before.
+            Err(error) if error.kind == ErrorKind::InUse => {
+                match one(cx.client, inputs).await?.filter(stays) {
+                    Some(_) => Ok(outputs(inputs)),
+                    None => Err(error.into()),
+                }
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn settle(
+        cx: &Context<'_, Clients>,
+        known: &Known<Self>,
+    ) -> Result<Settled<Self>, ProviderError> {
+        use types::VolumeAttachmentState as State;
+        let attachment = one(cx.client, &known.inputs).await?;
+        match attachment.and_then(|attachment| attachment.state) {
+            Some(State::Attached) => Ok(Settled::Ready(observe(&known.inputs))),
+            _ => Ok(Settled::Pending(wait::SHORT)),
+        }
+    }
+
+    async fn update(
+        _cx: &Context<'_, Clients>,
+        _known: &Known<Self>,
+        inputs: &Self,
+        _changes: &Changes,
+    ) -> Result<VolumeAttachmentOutputs, ProviderError> {
+        // All that can change is how it will be removed.
+        Ok(outputs(inputs))
+    }
+
+    async fn delete(
+        cx: &Context<'_, Clients>,
+        known: &Known<Self>,
+    ) -> Result<Deletion, ProviderError> {
+        let Some(attachment) = one(cx.client, &known.inputs).await? else {
+            return Ok(Deletion::Done);
+        };
+        if stays(&attachment) {
+            let call = cx
+                .client
+                .ec2()
+                .detach_volume()
+                .volume_id(known.inputs.volume_id.as_str())
+                .instance_id(known.inputs.instance_id.as_str())
+                .device(&known.inputs.device_name)
+                .force(known.inputs.force_detach);
+            unless_absent(call.send().await.named("ec2:DetachVolume"))?;
+        }
+        Ok(Deletion::Pending(wait::SHORT))
+    }
+
+    fn validate(check: &mut Check<'_>) {
+        check::id(check, "volume_id", "vol");
+        check::id(check, "instance_id", "i");
+        // <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-attaching-volume.html>
+        check::text(check, "device_name", (1, 32), |c| c.is_ascii_graphic(), "ASCII");
+        let zone =
+            |field: &str, of: &str| check.target(field).and_then(|target| target.get::<String>(of));
+        let volume = zone("volume_id", "availability_zone");
+        let machine = zone("instance_id", "placement.availability_zone");
+        if let Some((volume, machine)) = volume.zip(machine)
+            && volume != machine
+        {
+            let message = format!("the volume is in {volume} and the machine in {machine}");
+            check.problem("volume_id", message);
+        }
+    }
+}
+
+/// Whether it is not on its way out.
+fn stays(attachment: &types::VolumeAttachment) -> bool {
+    use types::VolumeAttachmentState as State;
+    !matches!(attachment.state, Some(State::Detaching | State::Detached))
+}
+
+async fn volumes(clients: &Clients, ids: Vec<String>) -> Result<Vec<types::Volume>, ProviderError> {
+    Ok(describe!(clients, describe_volumes, "ec2:DescribeVolumes", "volume-id", ids))
+}
+
+/// The attachment among those of the volumes.
+fn of<'v>(
+    volumes: &'v [types::Volume],
+    inputs: &VolumeAttachment,
+) -> Option<&'v types::VolumeAttachment> {
+    use types::VolumeAttachmentState as State;
+    let this = |volume: &&types::Volume| seen(&volume.volume_id) == Some(inputs.volume_id.clone());
+    let attachments = volumes.iter().find(this)?.attachments();
+    attachments.iter().find(|it| {
+        it.instance_id.as_deref() == Some(inputs.instance_id.as_str())
+            && it.device.as_deref() == Some(inputs.device_name.as_str())
+            && it.state != Some(State::Detached)
+    })
+}
+
+/// The attachment, in whatever state.
+async fn one(
+    clients: &Clients,
+    inputs: &VolumeAttachment,
+) -> Result<Option<types::VolumeAttachment>, ProviderError> {
+    let volumes = volumes(clients, vec![inputs.volume_id.to_string()]).await?;
+    Ok(of(&volumes, inputs).cloned())
+}
+
+fn outputs(inputs: &VolumeAttachment) -> VolumeAttachmentOutputs {
+    let VolumeAttachment { volume_id, instance_id, device_name, .. } = inputs;
+    VolumeAttachmentOutputs {
+        id: format!("{volume_id}:{instance_id}:{device_name}"),
+        volume_id: volume_id.clone(),
+        instance_id: instance_id.clone(),
+        device_name: device_name.clone(),
+    }
+}
+
+/// There is nothing to an attachment but what names it.
+fn observe(inputs: &VolumeAttachment) -> Observed<VolumeAttachment> {
+    Observed { inputs: inputs.clone(), outputs: outputs(inputs) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ec2::{Instance, Volume, VolumeType, fixture::site},
+        testing::{dies, lives, ready},
+    };
+
+    #[tokio::test]
+    async fn a_volume_is_attached_and_detached() {
+        let site = site().await;
+        let machine = Instance {
+            image_id: Some(site.image.clone()),
+            instance_type: Some("t3.micro".into()),
+            subnet_id: Some(site.subnet.clone()),
+            ..Instance::default()
+        };
+        let machine = ready(&site.aws, 0, machine).await;
+        let volume = Volume {
+            availability_zone: "eu-west-1a".into(),
+            size: Some(8),
+            volume_type: Some(VolumeType::Gp3),
+            iops: None,
+            throughput: None,
+            encrypted: None,
+            kms_key_id: None,
+            snapshot_id: None,
+            volume_initialization_rate: None,
+            multi_attach_enabled: None,
+            outpost_arn: None,
+            tags: crate::Tags::new(),
+        };
+        let volume = ready(&site.aws, 1, volume).await;
+        let attachment = VolumeAttachment {
+            volume_id: volume.outputs.id.clone(),
+            instance_id: machine.outputs.id.clone(),
+            device_name: "/dev/sdf".into(),
+            force_detach: false,
+        };
+        let known = lives(&site.aws, 2, [attachment]).await;
+        dies(&site.aws, 2, known).await;
+        dies(&site.aws, 1, volume).await;
+        dies(&site.aws, 0, machine).await;
+    }
+}
