@@ -205,15 +205,21 @@ async fn set_role(
         let call = call.role_name(other.as_str());
         unless_absent(call.send().await.named("iam:RemoveRoleFromInstanceProfile"))?;
     }
-    if let Some(role) = role {
-        let call = iam.add_role_to_instance_profile().instance_profile_name(name);
-        let call = call.role_name(role.as_str());
-        while_unseen(clients, || async {
-            call.clone().send().await.named("iam:AddRoleToInstanceProfile")
-        })
-        .await?;
+    let Some(role) = role else { return Ok(()) };
+    let call = iam.add_role_to_instance_profile().instance_profile_name(name);
+    let call = call.role_name(role.as_str());
+    let added = while_unseen(clients, || async {
+        call.clone().send().await.named("iam:AddRoleToInstanceProfile")
+    })
+    .await;
+    match added {
+        // It is full: of this role, if the answer to an earlier attempt got lost.
+        Err(error) if error.kind == ErrorKind::Capacity => match get(clients, name).await? {
+            Some(profile) if role_of(&profile).as_ref() == Some(role) => Ok(()),
+            _ => Err(error),
+        },
+        added => added.map(drop),
     }
-    Ok(())
 }
 
 async fn get(

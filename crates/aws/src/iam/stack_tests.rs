@@ -54,7 +54,7 @@ async fn roles_are_made_found_unchanged_changed_and_removed() {
     assert!(engine.plan(&second).await.unwrap().is_empty());
     let plan = engine.plan(&second).destroy().await.unwrap();
     engine.apply(plan).await.unwrap();
-    assert!(sandbox.ids("eu-west-1", "role").is_empty());
+    assert!(sandbox.ids("global", "role").is_empty());
 }
 
 #[tokio::test]
@@ -96,7 +96,27 @@ async fn all_that_is_wrong_with_roles_is_said_at_once() {
         let field = problem.field.unwrap_or_default();
         said += &format!("{} {field}: {}\n", problem.address, problem.message);
     }
-    insta::assert_snapshot!(said, @r#""#);
+    insta::assert_snapshot!(said, @r#"
+    role name: "two words" has ' ': expected only letters, digits and +=,.@_-
+    role path: "team": expected a path like "/" or "/team/"
+    role max_session_duration: 60: expected 3600 to 43200
+    role permissions_boundary: "arn:aws:s3:::bucket" is no managed policy's ARN: expected one like arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore
+    role assume_role_policy.statements[0].principals.services[0]: "ec2" is no service: expected a name like ec2.amazonaws.com
+    role tags: the key "formwork:id" starts with `formwork:`, which is for ownership
+    role tags: the key "key" differs from another one by case alone
+    trust assume_role_policy.statements[0].sid: "no good": expected letters and digits only
+    trust assume_role_policy.statements[0]: it has no principals: expected who may assume the role
+    trust assume_role_policy.statements[0].resources: a trust policy can not have it
+    trust assume_role_policy.statements[0].actions[0]: "s3:GetObject": expected one of sts:AssumeRole, sts:AssumeRoleWithSAML, sts:AssumeRoleWithWebIdentity, sts:SetContext, sts:SetSourceIdentity, sts:TagSession
+    policy policy.statements[0].principals: a policy of permissions names no principals: it is about those who have it
+    policy policy.statements[0].actions[0]: "s3" is no action: expected one like s3:GetObject, or "*"
+    policy policy.statements[0].resources[1]: "bucket" is no ARN: expected one, or "*"
+    policy policy.statements[0].conditions: "Sounds" is no operator of conditions
+    policy policy.statements[1]: it has no actions: expected one at least
+    policy policy.statements[1]: it has no resources: expected ARNs, or "*"
+    long policy: 10773 characters: expected at most 6144
+    attach policy_arn: "ReadOnlyAccess" is no managed policy's ARN: expected one like arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore
+    "#);
 }
 
 #[tokio::test]
@@ -117,6 +137,6 @@ async fn what_was_made_although_the_answer_got_lost_is_taken_for_ours() {
         engine.apply(plan).await.unwrap();
         let again = engine.plan(&stack).await.unwrap();
         assert!(again.is_empty(), "{operation}: {again}");
-        assert_eq!(sandbox.ids("eu-west-1", "role").len(), 2, "after {operation}");
+        assert_eq!(sandbox.ids("global", "role").len(), 2, "after {operation}");
     }
 }
