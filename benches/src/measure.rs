@@ -60,6 +60,15 @@ impl Written {
     }
 }
 
+/// The processor time this process has used so far, in milliseconds, of all its threads; to 10 ms.
+#[must_use]
+pub fn processor_ms() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    // utime and stime of proc_pid_stat(5), the 14th and 15th field, in ticks of 10 ms.
+    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() * 10.0
+}
+
 /// The most memory this process ever held, in KiB: `VmHWM` of proc_pid_status(5).
 #[must_use]
 pub fn peak_kib() -> u64 {

@@ -26,7 +26,7 @@ fn best_run(settings: &Settings, count: usize) -> Result<Value, Failed> {
 
 pub(crate) fn figures(settings: &Settings) -> Result<Vec<Figure>, Failed> {
     let mut figures = Vec::new();
-    let (mut per_resource, mut bytes) = (Vec::new(), Vec::new());
+    let (mut per_resource, mut processor, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
     let sizes: &[usize] =
         if settings.quick { &[1_000, 5_000] } else { &[1_000, 5_000, 20_000, 100_000] };
     for &count in sizes {
@@ -35,6 +35,7 @@ pub(crate) fn figures(settings: &Settings) -> Result<Vec<Figure>, Failed> {
         let resources = count as f64;
         let took = of("apply_ms")?;
         per_resource.push(took / resources);
+        processor.push(of("processor_ms")? / resources);
         bytes.push(of("handed")? / resources);
         let mut total = Figure::new(format!("{count} created"), took / 1e3, "s").note(format!(
             "declare {:.0} ms, plan {:.0} ms, {:.0} syncs, peak {:.0} MB",
@@ -50,13 +51,16 @@ pub(crate) fn figures(settings: &Settings) -> Result<Vec<Figure>, Failed> {
         figures.push(
             Figure::new(format!("{count} created, per resource"), 1e3 * took / resources, "us")
                 .note(format!(
-                    "{:.0} bytes handed to the system, {:.0} to the disk",
+                    "{:.0} us of processor; {:.0} bytes handed to the system, {:.0} to the disk",
+                    1e3 * of("processor_ms")? / resources,
                     of("handed")? / resources,
                     of("disk")? / resources
                 )),
         );
     }
-    for (what, of) in [("time", per_resource), ("bytes written", bytes)] {
+    for (what, of) in
+        [("time", per_resource), ("processor time", processor), ("bytes written", bytes)]
+    {
         if let (Some(first), Some(last)) = (of.first(), of.last()) {
             let largest = sizes.last().copied().unwrap_or_default();
             figures.push(

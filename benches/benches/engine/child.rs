@@ -10,7 +10,7 @@ use std::{
 };
 
 use formwork_benches::{
-    measure::{Failed, Written, best, millis, peak_kib, timed},
+    measure::{Failed, Written, best, millis, peak_kib, processor_ms, timed},
     unit::{Clock, pairs, provider},
 };
 use formwork_core::{Engine, RefreshMode};
@@ -60,8 +60,10 @@ async fn apply(count: usize, dir: &Path) -> Result<Value, Failed> {
     let (plan, plan_ms) = timed(async { engine.plan(&stack).await }).await;
     let plan = plan?;
     let (written, synced) = (Written::now(), syncs.0.load(Ordering::Relaxed));
+    let processor = processor_ms();
     let (live, apply_ms) = timed(async { engine.apply(plan).await }).await;
     drop(live?);
+    let processor = processor_ms() - processor;
     let written = Written::now().since(written);
     let synced = syncs.0.load(Ordering::Relaxed) - synced;
     let peak = peak_kib();
@@ -103,6 +105,7 @@ async fn apply(count: usize, dir: &Path) -> Result<Value, Failed> {
         "declare_ms": declare_ms,
         "plan_ms": plan_ms,
         "apply_ms": apply_ms,
+        "processor_ms": processor,
         "syncs": synced,
         "handed": written.handed,
         "disk": written.disk,

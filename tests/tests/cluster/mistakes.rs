@@ -20,7 +20,11 @@ fn a_cluster_that_can_not_work_is_refused_with_every_reason_at_once() {
         assert!(plan.err.contains(reason), "{reason} is missing in: {}", plan.err);
     }
     let zone = Program::new(&["--zone", "us-west-2c"]).run(&["plan"]);
-    assert!(zone.err.contains("p5.48xlarge is not offered in us-west-2c; it is in "), "{}", zone.err);
+    assert!(
+        zone.err.contains("p5.48xlarge is not offered in us-west-2c; it is in "),
+        "{}",
+        zone.err
+    );
 }
 
 #[test]

@@ -3,5 +3,6 @@
 mod faults;
 mod kill;
 mod mistakes;
+mod moto;
 mod program;
 mod story;

@@ -4,7 +4,7 @@
 //! in [`profile`], each with a reason, and each is checked to be still so.
 
 mod cases;
-mod moto;
+pub(crate) mod moto;
 mod profile;
 mod world;
 

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 /// A server on a port of its own; it ends with this.
-pub(super) struct Server {
+pub(crate) struct Server {
     url: String,
     _process: Child,
 }
@@ -25,7 +25,7 @@ impl Server {
     /// # Panics
     /// When it is not set, for a suite that passes because it was not run is worse than none.
     /// `FORMWORK_SKIP_MOTO=1` says that this is wanted: nothing is started then.
-    pub(super) async fn start() -> Option<Self> {
+    pub(crate) async fn start() -> Option<Self> {
         if env::var_os("FORMWORK_SKIP_MOTO").is_some_and(|skip| skip == "1") {
             eprintln!("NOT RUN: FORMWORK_SKIP_MOTO=1, so nothing is compared with moto");
             return None;
@@ -60,7 +60,7 @@ impl Server {
         Some(Self { url: format!("http://127.0.0.1:{port}"), _process: process })
     }
 
-    pub(super) fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 }

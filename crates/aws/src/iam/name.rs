@@ -46,7 +46,7 @@ pub(super) fn check_tags(check: &mut Check<'_>, field: &str) {
     let map = check.inputs().get(field).and_then(|value| value.as_map()).cloned();
     let allowed = |c: char| c.is_alphanumeric() || c.is_whitespace() || "_.:/=+-@".contains(c);
     let mut seen = Vec::new();
-    for (key, value) in map.iter().flat_map(|map| map.iter()) {
+    for (key, value) in map.iter().flat_map(formwork_core::value::Map::iter) {
         for text in [Some(&**key), value.as_str()].into_iter().flatten() {
             if let Some(odd) = text.chars().find(|c| !allowed(*c)) {
                 let expected = "expected letters, digits, spaces and _.:/=+-@";

@@ -178,7 +178,7 @@ impl Lifecycle for Policy {
         let (clients, arn) = (cx.client, &known.outputs.arn);
         // The call goes by ARN, and another policy may have this ARN by now.
         let policy = get(clients, arn).await?;
-        if !policy.is_some_and(|policy| policy.policy_id() == Some(&known.outputs.unique_id)) {
+        if policy.is_none_or(|policy| policy.policy_id() != Some(&known.outputs.unique_id)) {
             return Ok(Deletion::Done);
         }
         for version in versions(clients, arn).await? {

@@ -134,27 +134,39 @@ pub(super) fn answer(
     let ebs = of.ebs_info();
     let network = of.network_info();
     let gpus: Vec<Gpu> =
-        of.gpu_info().map(|info| info.gpus()).unwrap_or_default().iter().map(gpu).collect();
-    let devices = of.neuron_info().map(|info| info.neuron_devices()).unwrap_or_default();
+        of.gpu_info().map(types::GpuInfo::gpus).unwrap_or_default().iter().map(gpu).collect();
+    let devices = of.neuron_info().map(types::NeuronInfo::neuron_devices).unwrap_or_default();
     let texts = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect::<Vec<_>>();
     InstanceTypeAnswer {
         name: name.to_owned(),
         architectures: of
             .processor_info()
-            .map(|info| texts(info.supported_architectures().iter().map(|a| a.as_str()).collect()))
+            .map(|info| {
+                texts(
+                    info.supported_architectures()
+                        .iter()
+                        .map(types::ArchitectureType::as_str)
+                        .collect(),
+                )
+            })
             .unwrap_or_default(),
-        vcpus: number(cpus.and_then(|info| info.default_v_cpus())),
-        cores: cpus.and_then(|info| info.default_cores()).map(|n| number(Some(n))),
+        vcpus: number(cpus.and_then(types::VCpuInfo::default_v_cpus)),
+        cores: cpus.and_then(types::VCpuInfo::default_cores).map(|n| number(Some(n))),
         threads_per_core: cpus
-            .and_then(|info| info.default_threads_per_core())
+            .and_then(types::VCpuInfo::default_threads_per_core)
             .map(|n| number(Some(n))),
-        memory_mib: big(of.memory_info().and_then(|info| info.size_in_mib())),
+        memory_mib: big(of.memory_info().and_then(types::MemoryInfo::size_in_mib)),
         gpu_count: gpus.iter().map(|gpu| gpu.count).sum(),
         gpu_memory_mib: gpus.iter().map(|gpu| u64::from(gpu.count) * gpu.memory_mib).sum(),
         gpus,
         accelerators: devices.iter().map(accelerator).collect(),
-        disks: storage.map(|info| info.disks()).unwrap_or_default().iter().map(disk).collect(),
-        storage_gb: big(storage.and_then(|info| info.total_size_in_gb())),
+        disks: storage
+            .map(types::InstanceStorageInfo::disks)
+            .unwrap_or_default()
+            .iter()
+            .map(disk)
+            .collect(),
+        storage_gb: big(storage.and_then(types::InstanceStorageInfo::total_size_in_gb)),
         nvme_storage: storage
             .and_then(|info| info.nvme_support())
             .is_some_and(|support| *support != types::EphemeralNvmeSupport::Unsupported),
@@ -162,29 +174,50 @@ pub(super) fn answer(
             .and_then(|info| info.nvme_support())
             .is_some_and(|support| *support != types::EbsNvmeSupport::Unsupported),
         max_ebs_attachments: ebs
-            .and_then(|info| info.maximum_ebs_attachments())
+            .and_then(types::EbsInfo::maximum_ebs_attachments)
             .map(|n| number(Some(n))),
         network_performance: network.and_then(|info| info.network_performance()).map(str::to_owned),
         network_cards: network
-            .map(|info| info.network_cards())
+            .map(types::NetworkInfo::network_cards)
             .unwrap_or_default()
             .iter()
             .map(card)
             .collect(),
-        default_network_card: number(network.and_then(|info| info.default_network_card_index())),
-        max_network_interfaces: number(network.and_then(|info| info.maximum_network_interfaces())),
-        ipv4_per_interface: number(network.and_then(|info| info.ipv4_addresses_per_interface())),
-        ipv6_per_interface: number(network.and_then(|info| info.ipv6_addresses_per_interface())),
-        efa: network.and_then(|info| info.efa_supported()).unwrap_or_default(),
-        max_efa_interfaces: number(
-            network.and_then(|info| info.efa_info()).and_then(|info| info.maximum_efa_interfaces()),
+        default_network_card: number(
+            network.and_then(types::NetworkInfo::default_network_card_index),
         ),
-        usage_classes: texts(of.supported_usage_classes().iter().map(|u| u.as_str()).collect()),
+        max_network_interfaces: number(
+            network.and_then(types::NetworkInfo::maximum_network_interfaces),
+        ),
+        ipv4_per_interface: number(
+            network.and_then(types::NetworkInfo::ipv4_addresses_per_interface),
+        ),
+        ipv6_per_interface: number(
+            network.and_then(types::NetworkInfo::ipv6_addresses_per_interface),
+        ),
+        efa: network.and_then(types::NetworkInfo::efa_supported).unwrap_or_default(),
+        max_efa_interfaces: number(
+            network
+                .and_then(|info| info.efa_info())
+                .and_then(types::EfaInfo::maximum_efa_interfaces),
+        ),
+        usage_classes: texts(
+            of.supported_usage_classes().iter().map(types::UsageClassType::as_str).collect(),
+        ),
         placement_strategies: of
             .placement_group_info()
-            .map(|info| texts(info.supported_strategies().iter().map(|s| s.as_str()).collect()))
+            .map(|info| {
+                texts(
+                    info.supported_strategies()
+                        .iter()
+                        .map(types::PlacementGroupStrategy::as_str)
+                        .collect(),
+                )
+            })
             .unwrap_or_default(),
-        boot_modes: texts(of.supported_boot_modes().iter().map(|mode| mode.as_str()).collect()),
+        boot_modes: texts(
+            of.supported_boot_modes().iter().map(types::BootModeType::as_str).collect(),
+        ),
         hypervisor: of.hypervisor().map(|hypervisor| hypervisor.as_str().to_owned()),
         bare_metal: of.bare_metal().unwrap_or_default(),
         burstable: of.burstable_performance_supported().unwrap_or_default(),
@@ -198,7 +231,8 @@ fn gpu(gpu: &types::GpuDeviceInfo) -> Gpu {
         name: gpu.name().unwrap_or_default().to_owned(),
         manufacturer: gpu.manufacturer().unwrap_or_default().to_owned(),
         count: number(gpu.count()),
-        memory_mib: number(gpu.memory_info().and_then(|info| info.size_in_mib())).into(),
+        memory_mib: number(gpu.memory_info().and_then(types::GpuDeviceMemoryInfo::size_in_mib))
+            .into(),
     }
 }
 
@@ -206,8 +240,11 @@ fn accelerator(device: &types::NeuronDeviceInfo) -> Accelerator {
     Accelerator {
         name: device.name().unwrap_or_default().to_owned(),
         count: number(device.count()),
-        cores: number(device.core_info().and_then(|info| info.count())),
-        memory_mib: number(device.memory_info().and_then(|info| info.size_in_mib())).into(),
+        cores: number(device.core_info().and_then(types::NeuronDeviceCoreInfo::count)),
+        memory_mib: number(
+            device.memory_info().and_then(types::NeuronDeviceMemoryInfo::size_in_mib),
+        )
+        .into(),
     }
 }
 

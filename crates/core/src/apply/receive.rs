@@ -281,9 +281,7 @@ impl Executor<'_> {
                 self.put(row);
                 self.close(step.id);
             }
-            (Action::Create, None)
-                if self.running(id).exists && self.is_verdict(&error) =>
-            {
+            (Action::Create, None) if self.running(id).exists && self.is_verdict(&error) => {
                 // It came to be, and then said that it will never be ready.
                 if let Ok(mut row) = self.row(id) {
                     row.status = Status::Incomplete { reason: error.to_string() };

@@ -162,11 +162,10 @@ fn capacity(group: &NodeGroup, of: &InstanceType, field: &str, scope: &mut Scope
         group.capacity,
         Capacity::OnDemand { placement_group: true } | Capacity::Spot { placement_group: true, .. }
     );
-    if group.efa.is_some() && group.count > 1 && !grouped {
-        if let Capacity::OnDemand { .. } | Capacity::Spot { .. } = group.capacity {
-            let message = "EFA between nodes that stand apart is slower; set `placement_group`";
-            scope.warn(Some(field), message);
-        }
+    let apart = matches!(group.capacity, Capacity::OnDemand { .. } | Capacity::Spot { .. });
+    if group.efa.is_some() && group.count > 1 && apart && !grouped {
+        let message = "EFA between nodes that stand apart is slower; set `placement_group`";
+        scope.warn(Some(field), message);
     }
     if matches!(group.capacity, Capacity::OnDemand { .. }) && of.usd_per_hour.is_none() {
         let message = format!(

@@ -72,7 +72,6 @@ pub(super) fn profile(cluster: &GpuCluster, scope: &mut Scope<'_>) -> Profile {
     Profile { name: profile.name.clone(), ready: policy.references() }
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of a cluster that a group is made of")]
 pub(super) fn group(
     cluster: &GpuCluster,
     checked: &Checked<'_>,

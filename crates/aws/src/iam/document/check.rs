@@ -194,7 +194,7 @@ impl Findings<'_> {
             }
         }
         let operators = statement.get("conditions").and_then(Value::as_map);
-        for (operator, _) in operators.into_iter().flat_map(|map| map.iter()) {
+        for (operator, _) in operators.into_iter().flat_map(formwork_core::value::Map::iter) {
             if !OPERATORS.contains(&bare(operator)) {
                 let message = format!("{operator:?} is no operator of conditions");
                 self.add(&format!("{at}.conditions"), message);
