@@ -23,3 +23,8 @@ pub mod state {
     pub use formwork_core::state::*;
     pub use formwork_state::*;
 }
+
+/// The examples of the README, compiled.
+#[cfg(all(doctest, feature = "cli", feature = "aws", feature = "sandbox"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -9,7 +9,18 @@ use formwork_core::{
     value::Value,
 };
 
-/// The machines that are there after `plan`, at list prices; the rest is named as unpriced.
+/// US dollars per hour of a NAT gateway in us-east-1 as of June 2026, without traffic
+/// (<https://aws.amazon.com/vpc/pricing/>).
+const NAT_GATEWAY: f64 = 0.045;
+
+/// US dollars per hour of an interface endpoint in one zone (same source).
+const INTERFACE_ENDPOINT: f64 = 0.01;
+
+/// US dollars per hour of a public IPv4 address, in use or not (same source).
+const PUBLIC_ADDRESS: f64 = 0.005;
+
+/// The machines and network parts that are there after `plan`, at list prices; what else costs by
+/// the hour is named as unpriced. Storage and traffic are not in it, and the basis says so.
 pub(super) fn list_prices(plan: &PlanData, recorded: &Snapshot) -> Option<Estimate> {
     // What is there now, then what the plan makes of it.
     let mut there: BTreeMap<String, (&str, &Value)> = recorded
@@ -40,17 +51,31 @@ pub(super) fn list_prices(plan: &PlanData, recorded: &Snapshot) -> Option<Estima
         }
     }
     let mut machines: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut network: BTreeMap<&str, (usize, f64)> = BTreeMap::new();
     let mut unpriced: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut fixed = |what: &'static str, price: f64, count: usize| {
+        let entry = network.entry(what).or_insert((0, price));
+        entry.0 += count;
+    };
     for (kind, inputs) in there.values() {
         match *kind {
             "aws:ec2/instance" => {
                 let of = inputs.get("instance_type").and_then(Value::as_str);
                 *machines.entry(of.unwrap_or("machine of unknown type")).or_default() += 1;
             }
-            "aws:ec2/nat-gateway" => *unpriced.entry("NAT gateway").or_default() += 1,
-            "aws:ec2/vpc-endpoint" => *unpriced.entry("VPC endpoint").or_default() += 1,
-            "aws:ec2/elastic-ip" => *unpriced.entry("public address").or_default() += 1,
-            "aws:ec2/volume" => *unpriced.entry("volume").or_default() += 1,
+            "aws:ec2/nat-gateway" => fixed("NAT gateway", NAT_GATEWAY, 1),
+            "aws:ec2/elastic-ip" => fixed("public IPv4 address", PUBLIC_ADDRESS, 1),
+            "aws:ec2/vpc-endpoint" => {
+                let of = inputs.get("vpc_endpoint_type").and_then(Value::as_str);
+                // A gateway endpoint costs nothing; one of an interface costs per subnet.
+                if of == Some("Interface") {
+                    let subnets = match inputs.get("subnet_ids") {
+                        Some(Value::List(subnets)) => subnets.len(),
+                        _ => 1,
+                    };
+                    fixed("interface endpoint", INTERFACE_ENDPOINT, subnets);
+                }
+            }
             "aws:autoscaling/auto-scaling-group" => {
                 *unpriced.entry("Auto Scaling group").or_default() += 1;
             }
@@ -66,6 +91,9 @@ pub(super) fn list_prices(plan: &PlanData, recorded: &Snapshot) -> Option<Estima
             None => estimate.unpriced.push(format!("{count} x {name}")),
         }
     }
+    for (what, (count, dollars)) in network {
+        estimate.items.push(EstimateItem { what: what.to_owned(), count, dollars });
+    }
     estimate.items.sort_by(|a, b| b.dollars.total_cmp(&a.dollars));
     estimate.unpriced.extend(unpriced.iter().map(|(what, count)| format!("{count} x {what}")));
     Some(estimate)
@@ -79,7 +107,10 @@ fn price(instance_type: &str) -> Option<f64> {
 #[cfg(feature = "gpu")]
 fn basis() -> String {
     let basis = formwork_gpu::instance_type::InstanceType::price_basis();
-    format!("on-demand list prices of {}, {}", basis.region, basis.as_of)
+    format!(
+        "on-demand list prices of {}, {}, without storage and traffic",
+        basis.region, basis.as_of
+    )
 }
 
 #[cfg(not(feature = "gpu"))]

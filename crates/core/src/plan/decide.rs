@@ -46,7 +46,7 @@ pub(super) struct Decision {
 /// The planner's work so far.
 pub(super) struct Draft<'a> {
     pub(super) program: &'a Program,
-    pub(super) facts: Facts<'a>,
+    pub(super) facts: &'a Facts<'a>,
     /// Per node: the desired inputs, with unknowns.
     pub(super) inputs: Vec<Value>,
     /// Per node: the outputs as its dependents will see them, with unknowns.
@@ -65,7 +65,7 @@ pub(crate) fn compute(program: &Program, facts: Facts<'_>) -> Result<PlanData, P
     let drift = find_drift(&facts);
     let mut draft = Draft {
         program,
-        facts,
+        facts: &facts,
         inputs: Vec::with_capacity(nodes),
         outputs: Vec::with_capacity(nodes),
         decisions: Vec::with_capacity(nodes),
@@ -92,7 +92,7 @@ pub(crate) fn compute(program: &Program, facts: Facts<'_>) -> Result<PlanData, P
     }
     let steps = order::arrange(&draft, removals)?;
     let unchanged = draft.decisions.iter().flatten().filter(|d| d.is_unchanged()).count();
-    let Draft { facts, .. } = draft;
+    drop(draft);
     Ok(PlanData {
         stack: program.stack.to_string(),
         lineage: facts.snapshot.lineage,
@@ -116,12 +116,12 @@ impl Decision {
 }
 
 /// The current row of each address and type.
-fn current_rows(snapshot: &Snapshot) -> HashMap<(Address, String), ResourceId> {
+fn current_rows(snapshot: &Snapshot) -> HashMap<(&str, &str), &Record> {
     snapshot
         .records
         .values()
         .filter(|record| record.role == Role::Current)
-        .map(|record| ((record.address.clone(), record.kind.clone()), record.id))
+        .map(|record| ((record.address.as_str(), record.kind.as_str()), record))
         .collect()
 }
 
@@ -173,7 +173,7 @@ impl<'a> Draft<'a> {
     fn visit(
         &mut self,
         index: NodeIndex,
-        current: &HashMap<(Address, String), ResourceId>,
+        current: &HashMap<(&str, &str), &'a Record>,
     ) -> Result<(), PlanError> {
         let node = &self.program.graph[index];
         let outputs = &self.outputs;
@@ -190,10 +190,8 @@ impl<'a> Draft<'a> {
                 self.decisions.push(None);
             }
             NodeKind::Resource(of) => {
-                let key = (node.address.clone(), of.kind.to_owned());
-                let row =
-                    current.get(&key).and_then(|id| self.facts.snapshot.records.get(id)).cloned();
-                let desired = self.ignoring_changes(node, of, row.as_ref(), desired);
+                let row = current.get(&(node.address.as_str(), of.kind)).copied();
+                let desired = self.ignoring_changes(node, of, row, desired);
                 let provider =
                     (self.facts.provider_of)(of.kind, &node.options).ok_or_else(|| {
                         PlanError::NoProvider {
@@ -201,7 +199,7 @@ impl<'a> Draft<'a> {
                             kind: of.kind.to_owned(),
                         }
                     })?;
-                let (mut decision, outputs) = self.decide(index, node, of, row.as_ref(), &desired);
+                let (mut decision, outputs) = self.decide(index, node, of, row, &desired);
                 decision.provider = provider;
                 self.inputs.push(desired);
                 self.outputs.push(outputs);
@@ -272,7 +270,8 @@ impl<'a> Draft<'a> {
             options,
             provider: String::new(),
         };
-        let observed = row.and_then(|row| self.facts.observed.get(&row.id));
+        let facts = self.facts;
+        let observed = row.and_then(|row| facts.observed.get(&row.id));
         let row = match (row, observed) {
             (None, _) => {
                 decision.reasons.push(Reason::New);
@@ -295,18 +294,18 @@ impl<'a> Draft<'a> {
             return (decision, outputs);
         };
         let seen = match observed {
-            Some(Observation::There(seen)) => Some(seen.clone()),
+            Some(Observation::There(seen)) => Some(seen),
             _ => None,
         };
         decision.id = row.id;
-        decision.changes = self.changes(of, row, seen.as_ref(), desired);
+        decision.changes = self.changes(of, row, seen, desired);
         for change in &mut decision.changes {
             let forced =
                 |field: &String| Path::parse(field).is_ok_and(|p| change.path.starts_with(&p));
             change.replace |= node.options.replace_on.iter().any(forced);
         }
         self.reasons(index, node, of, row, &mut decision);
-        let now = seen.as_ref().map_or(&row.outputs, |seen| &seen.outputs).clone();
+        let now = seen.map_or(&row.outputs, |seen| &seen.outputs).clone();
         if decision.replaced {
             decision.action = Some(Action::Create);
             decision.delete_first = node
@@ -359,7 +358,10 @@ impl<'a> Draft<'a> {
             return changes;
         };
         let left = row.seen.as_ref().unwrap_or(&row.inputs);
-        let at = |value: &'_ Value, name: &str| value.get(name).cloned().unwrap_or(Value::Null);
+        fn at<'v>(value: &'v Value, name: &str) -> &'v Value {
+            static NULL: Value = Value::Null;
+            value.get(name).unwrap_or(&NULL)
+        }
         for field in of.inputs.fields {
             if field.write_only {
                 continue;
@@ -369,12 +371,11 @@ impl<'a> Draft<'a> {
             let asked = changes.iter().any(|c| c.path.top() == field.name);
             if asked {
                 // The cloud has it already: by hand, or by an update that was cut off.
-                if wanted.is_known() && same(field, &is, &wanted, Against::Seen) {
+                if wanted.is_known() && same(field, is, wanted, Against::Seen) {
                     changes.retain(|c| c.path.top() != field.name);
                 }
-            } else if uncertain.is_some() || !same(field, &at(left, field.name), &is, Against::Seen)
-            {
-                let (was, wants) = (only(field.name, is), only(field.name, wanted));
+            } else if uncertain.is_some() || !same(field, at(left, field.name), is, Against::Seen) {
+                let (was, wants) = (only(field.name, is.clone()), only(field.name, wanted.clone()));
                 changes.extend(diff(of.inputs, &was, &wants, Against::Seen, Cause::Drift));
             }
         }
