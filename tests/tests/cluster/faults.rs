@@ -121,7 +121,7 @@ async fn a_fault_before_or_after_the_effect_of_each_changing_call_is_survived() 
     for (operation, n) in &creating {
         *deleting.get_mut(operation).unwrap() -= n;
     }
-    assert!(creating.values().sum::<usize>() > 30, "{creating:?}");
+    assert!(creating.len() >= 20, "{creating:?}");
     let (mut injected, mut struck) = (0, 0);
     for (operation, times) in &creating {
         for nth in 1..=*times {
