@@ -259,7 +259,7 @@ impl PlanRequest<'_> {
         recovery.repairs.extend(pins);
         let uncertain = recovery.uncertain.keys().copied().collect::<HashSet<_>>();
         let destroys = self.want == Want::Nothing;
-        let observed = match self.refresh {
+        let mut observed = match self.refresh {
             // What is destroyed with its host is not looked at: the host goes anyway.
             RefreshMode::List => {
                 let wanted = |record: &Record| !destroys || record.options.deleted_with.is_none();
@@ -289,6 +289,9 @@ impl PlanRequest<'_> {
                 gatherer.observe(&snapshot, &|record| uncertain.contains(&record.id)).await?
             }
         };
+        for id in &recovery.deleting {
+            observed.insert(*id, Observation::Gone);
+        }
         let facts = Gathered { snapshot, recovery, observed, answers, seed };
         let data = self.compute(&gatherer, &program, facts)?;
         Ok(Plan { data, program })
@@ -325,6 +328,7 @@ impl PlanRequest<'_> {
                 observed: gathered.observed,
                 uncertain: gathered.recovery.uncertain,
                 retried: gathered.recovery.retried,
+                deleting: gathered.recovery.deleting,
                 answers: gathered.answers,
                 replace: self.replace.clone(),
                 seed: gathered.seed,

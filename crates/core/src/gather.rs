@@ -39,6 +39,8 @@ pub(crate) struct Recovery {
     pub(crate) recovered: Vec<Recovered>,
     pub(crate) uncertain: HashMap<ResourceId, Uncertain>,
     pub(crate) retried: HashMap<Address, (ResourceId, Value)>,
+    /// Objects whose delete began and that can not be seen any more.
+    pub(crate) deleting: HashSet<ResourceId>,
 }
 
 impl<'g> Gatherer<'g> {
@@ -107,10 +109,11 @@ impl<'g> Gatherer<'g> {
                         .say(&record.address, "an update was cut off; compared anew".to_owned());
                     recovery.uncertain.insert(record.id, Uncertain { inputs: record.inputs });
                 }
-                Outcome::Deleted { record } => {
-                    recovery.say(&record.address, "its delete had happened".to_owned());
-                    recovery.repairs.push(Change::Close(record.id));
-                    recovery.repairs.push(Change::Put(Box::new(record.into_absent())));
+                Outcome::Deleting { record } => {
+                    // Out of sight is not yet gone: an address stays taken while the gateway that
+                    // has it is being deleted. The delete is called again, and says when it is done.
+                    recovery.say(&record.address, "its delete had begun".to_owned());
+                    recovery.deleting.insert(record.id);
                 }
                 Outcome::NotDeleted { record } => {
                     recovery.say(&record.address, "its delete had not happened".to_owned());
@@ -141,7 +144,7 @@ impl<'g> Gatherer<'g> {
                 let record = Box::new(row.clone());
                 Ok(match seen.map_err(|source| refresh_error(row, source))? {
                     Some(_) => Outcome::NotDeleted { record },
-                    None => Outcome::Deleted { record },
+                    None => Outcome::Deleting { record },
                 })
             }
             _ => Ok(Outcome::Stray(intent.id)),
@@ -352,7 +355,7 @@ enum Outcome {
     Updating {
         record: Box<Record>,
     },
-    Deleted {
+    Deleting {
         record: Box<Record>,
     },
     NotDeleted {

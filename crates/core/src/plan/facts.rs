@@ -66,6 +66,8 @@ pub(crate) struct Facts<'a> {
     /// Ids of creates that certainly did not happen, with what they would have sent: to be used
     /// again, so that a client token keeps protecting.
     pub(crate) retried: HashMap<Address, (ResourceId, Value)>,
+    /// Objects whose delete began in an earlier run and was not seen to end.
+    pub(crate) deleting: HashSet<ResourceId>,
     /// Answers of lookups, by address; those of this run are new pins.
     pub(crate) answers: HashMap<Address, Pin>,
     /// The addresses that must be replaced because the user asked.

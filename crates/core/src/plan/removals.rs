@@ -42,11 +42,14 @@ pub(super) fn decide(draft: &mut Draft<'_>) -> Vec<Removal> {
             (Role::Current, None) if draft.facts.want == Want::Nothing => Reason::Destroy,
             (Role::Current, None) => Reason::NoLongerDeclared,
         };
+        let deleting = draft.facts.deleting.contains(&record.id) && record.status != Status::Absent;
         let retained = decision.map_or(record.options.retain, |d| d.options.retain);
         if !is_gone && record.role == Role::Current && is_protected(draft, record, node) {
             protected.push((record.address.clone(), reason.to_string()));
         }
-        let (action, reasons) = if is_gone && record.role == Role::Current && decision.is_none() {
+        let (action, reasons) = if deleting {
+            (Action::Delete, vec![reason])
+        } else if is_gone && record.role == Role::Current && decision.is_none() {
             (Action::Forget, vec![reason, Reason::Gone])
         } else if is_gone {
             (Action::Forget, vec![reason])
@@ -55,8 +58,8 @@ pub(super) fn decide(draft: &mut Draft<'_>) -> Vec<Removal> {
         } else {
             (Action::Delete, vec![reason])
         };
-        let delete_first =
-            action == Action::Delete && decision.is_some_and(|d| d.replaced && d.delete_first);
+        let delete_first = action == Action::Delete
+            && decision.is_some_and(|d| deleting || (d.replaced && d.delete_first));
         removals.push(Removal {
             row: record.id,
             action,
