@@ -45,8 +45,9 @@ pub(crate) struct Recovery {
 
 impl<'g> Gatherer<'g> {
     pub(crate) fn provider(&self, name: &str, kind: &str) -> Option<&'g Arc<dyn Provider>> {
-        let named = self.providers.iter().find(|p| p.name() == name && p.handler(kind).is_some());
-        named.or_else(|| self.providers.iter().find(|p| p.handler(kind).is_some()))
+        // A row that names its provider means that one: another may point elsewhere.
+        let fits = |p: &&Arc<dyn Provider>| name.is_empty() || p.name() == name;
+        self.providers.iter().filter(fits).find(|p| p.handler(kind).is_some())
     }
 
     fn handler(&self, record: &Record) -> Option<(&'g Arc<dyn Provider>, &'g dyn Handler)> {

@@ -347,7 +347,9 @@ impl<'r> Executor<'r> {
                 self.skipped(StepId(u32::try_from(i).unwrap_or(u32::MAX)), None);
             }
         }
-        let well = self.report.failures.is_empty() && !self.halted();
+        let well = self.report.failures.is_empty()
+            && self.report.skipped.is_empty()
+            && self.broken.is_none();
         let mut exports = recorded.clone();
         if well {
             match self.resolved_exports() {

@@ -25,7 +25,7 @@ impl Executor<'_> {
     /// Waits without a slot, then asks again.
     pub(super) fn wait(&mut self, id: StepId, duration: Duration) {
         let deadline = self.running(id).deadline;
-        if Instant::now() + duration > deadline {
+        if Instant::now().checked_add(duration).is_none_or(|then| then > deadline) {
             let took = Instant::now() - self.running(id).started;
             let message = format!("it was not done after {} s", took.as_secs());
             self.failed(id, ProviderError::new(ErrorKind::Timeout, "formwork", message), None);
@@ -82,7 +82,10 @@ impl Executor<'_> {
                     self.failed(id, error, None);
                 }
             }
-            Answer::Settled(Ok(Settling::Pending(after))) => self.wait(id, after),
+            Answer::Settled(Ok(Settling::Pending(after))) => {
+                self.running(id).attempt = 0;
+                self.wait(id, after);
+            }
             Answer::Settled(Ok(Settling::Ready(seen))) => self.settled(id, seen),
             Answer::Settled(Err(error)) => {
                 // A look changes nothing, so one without an answer is simply taken again.
@@ -224,6 +227,7 @@ impl Executor<'_> {
         let broken = self.broken_echo(step, &row);
         self.report_outputs(id, &row.outputs);
         self.put(row);
+        self.close(step.id);
         match broken {
             // What came back is saved before the provider is blamed for it.
             Some(error) => self.failed(id, error, None),

@@ -35,7 +35,7 @@ impl Executor<'_> {
             id,
             Running {
                 started: now,
-                deadline: now + timeout,
+                deadline: now.checked_add(timeout).unwrap_or(now + TIMEOUT),
                 attempt: 0,
                 again: None,
                 exists: false,
@@ -251,8 +251,7 @@ impl Executor<'_> {
             address: step.address.clone(),
         };
         let provider = self.settings.providers.iter().find(|p| p.name() == step.provider);
-        let any = || self.settings.providers.iter().find(|p| p.handler(&step.kind).is_some());
-        match provider.or_else(any) {
+        match provider {
             Some(provider) => {
                 self.calls.push(call(id, provider.clone(), step.kind.clone(), identity, ask));
             }

@@ -412,8 +412,9 @@ impl<'a> Draft<'a> {
         let bound = node.options.replace_with.iter().chain(&node.options.deleted_with);
         for other in bound {
             let other = other.node.0 as usize;
-            let renewed =
-                self.decisions[other].as_ref().is_some_and(|d| d.action == Some(Action::Create));
+            let renewed = self.decisions[other]
+                .as_ref()
+                .is_some_and(|d| d.action == Some(Action::Create) && d.row.is_some());
             if renewed && other < index.index() {
                 let address = self.program.graph[NodeIndex::new(other)].address.clone();
                 decision.reasons.push(Reason::ReplacedWith(address));

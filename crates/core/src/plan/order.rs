@@ -246,7 +246,9 @@ impl Arrangement<'_> {
                 if !seen.insert(user) {
                     continue;
                 }
-                if let Some(&gone) = self.of_row.get(&user) {
+                // What only goes along with another is no step to wait for; what uses it may be.
+                let own = |gone: &&StepId| self.steps[gone.index()].id == user;
+                if let Some(&gone) = self.of_row.get(&user).filter(own) {
                     // A row without an object holds nothing up in the cloud: only the row that it
                     // refers to has to outlive it.
                     let row_only = self.steps[gone.index()].action == Action::Forget;
@@ -256,7 +258,8 @@ impl Arrangement<'_> {
                         self.wait(step, gone);
                     }
                 } else {
-                    if let Some(&node) = self.node_of_row.get(&user)
+                    if !self.of_row.contains_key(&user)
+                        && let Some(&node) = self.node_of_row.get(&user)
                         && let Some(update) = self.of_node[node]
                     {
                         moved.push(update);

@@ -109,6 +109,10 @@ fn go_with_hosts(draft: &Draft<'_>, removals: Vec<Removal>) -> Vec<Removal> {
     for (i, host) in hosts.iter().enumerate() {
         // A host that is only forgotten leaves its guests' rows nothing to go with.
         let Some(host) = *host else { continue };
+        let stays = kept[host].as_ref().is_some_and(|h| h.reasons.contains(&Reason::Retained));
+        if stays {
+            continue;
+        }
         if let (Some(guest), true) = (kept[i].as_ref().map(|g| g.row), kept[host].is_some()) {
             kept[i] = None;
             if let Some(host) = &mut kept[host] {

@@ -309,3 +309,31 @@ async fn options_on_fields_ignore_changes_or_turn_them_into_replacements() {
         Some("1")
     );
 }
+
+#[tokio::test]
+async fn a_guest_that_needs_another_user_of_its_host_closes_no_cycle() {
+    let world = World::new();
+    world.cloud.lenient();
+    let program = |scope: &mut Scope<'_>| {
+        let machine = scope.add("machine", thing(&[]));
+        let attachment = scope.add("attachment", thing(&[&machine]));
+        let guest = thing(&[&machine, &attachment]).deleted_with(&machine);
+        scope.add("guest", guest);
+    };
+    world.settle(program).await;
+    assert_eq!(world.destroy().await.unwrap(), ["delete attachment", "delete machine"]);
+}
+
+#[tokio::test]
+async fn a_host_that_is_retained_does_not_take_its_guests_along() {
+    let mut world = World::new();
+    world.cloud.lenient();
+    world
+        .settle(|scope| {
+            let host = scope.add("host", thing(&[]).retain());
+            scope.add("guest", thing(&[&host]).deleted_with(&host));
+        })
+        .await;
+    world.kept.push("host#1".to_owned());
+    assert_eq!(world.destroy().await.unwrap(), ["delete guest"]);
+}
