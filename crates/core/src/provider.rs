@@ -367,7 +367,10 @@ impl<R: Lifecycle> Handler for Typed<R> {
             let failure = |error| CreateFailure { error, partial: None };
             let inputs: R = decode(R::TYPE.kind, "inputs", inputs).map_err(failure)?;
             match R::create(&self.context(identity), &inputs).await {
-                Ok(outputs) => encode(R::TYPE.kind, &outputs).map_err(failure),
+                // The object is there, though what it reported is unusable: the intent must stay open.
+                Ok(outputs) => encode(R::TYPE.kind, &outputs).map_err(|error| {
+                    failure(ProviderError { kind: ErrorKind::Ambiguous, ..error })
+                }),
                 Err(CreateError { error, partial }) => Err(CreateFailure {
                     error,
                     partial: partial.as_ref().and_then(|o| encode(R::TYPE.kind, o).ok()),

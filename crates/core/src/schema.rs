@@ -8,7 +8,7 @@ pub struct ResourceType {
     /// The type's name in plans and in state, as `provider:service/type`.
     pub kind: &'static str,
     /// The version of the inputs' and outputs' shape; rows of an older one go through
-    /// [`Resource::upgrade`](crate::Resource::upgrade).
+    /// [`Lifecycle::upgrade`](crate::Lifecycle::upgrade).
     pub version: u32,
     /// Under which heading a plan shows it.
     pub group: Group,

@@ -25,7 +25,10 @@ impl<'de> Deserializer<'de> for &'de Value {
             Value::Map(map) => {
                 visitor.visit_map(Members { members: map.iter(), value: None, len: map.len() })
             }
-            Value::Secret(inner) => inner.deserialize_any(visitor),
+            // What serde says of a wrong type quotes the value.
+            Value::Secret(inner) => inner
+                .deserialize_any(visitor)
+                .map_err(|_| ValueError::new("the secret is not of the expected type")),
             Value::Sealed(_) => {
                 Err(ValueError::new("the secret is sealed, and its key is not here"))
             }
@@ -68,6 +71,9 @@ impl<'de> Deserializer<'de> for &'de Value {
                 Some((name, value)) => visitor.visit_enum(Variant { name, value: Some(value) }),
                 None => Err(ValueError::new("expected one variant")),
             },
+            _ if matches!(self, Value::Secret(_)) => {
+                Err(ValueError::new("the secret is not of the expected type"))
+            }
             other => Err(ValueError::new(format!("expected the name of a variant, not {other}"))),
         }
     }

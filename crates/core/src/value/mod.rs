@@ -316,6 +316,13 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_of_the_wrong_type_is_not_quoted() {
+        let secret = Value::from("hunter2").into_secret();
+        let error = secret.to_data::<u32>().unwrap_err().to_string();
+        assert_eq!(error, "the secret is not of the expected type");
+    }
+
+    #[test]
     fn an_unknown_is_not_data() {
         let error = Value::Unknown.to_data::<String>().unwrap_err();
         assert_eq!(error.to_string(), "the value is known only after apply");

@@ -1,6 +1,6 @@
 //! The software of a node as resources: each step on each host has inputs, a diff, drift, order.
 //!
-//! [`OnHost`] makes a resource of any [`Step`]. What a host has otherwise than declared comes back in
+//! [`OnHost`] makes a resource of any [`Step`](crate::steps::Step). What a host has otherwise than declared comes back in
 //! the field `differs`, one entry per difference, so that drift names exactly what is off. The host
 //! is reached through a [`Transport`]: which one is the provider's choice, and the resources do not
 //! know it.
