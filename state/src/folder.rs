@@ -272,6 +272,10 @@ fn open_sled(medium: &Medium, rows: &Path, copy: bool) -> Result<sled::Db, State
 /// sled's error, as damage or as the medium's.
 pub(crate) fn sled_error(medium: &Medium, verb: &'static str, error: &sled::Error) -> StateError {
     match error {
+        // A log that ends before what it refers to is damage, and not a failing disk.
+        sled::Error::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            medium.corrupt("the folder rows", error)
+        }
         sled::Error::Io(error) => {
             StateError::Io { place: medium.place(), verb, message: error.to_string() }
         }
