@@ -50,9 +50,7 @@ impl Store {
         let lock = lock(dir)?;
         // Whoever wrote this is dead, or we would not have the lock.
         remove_endpoint(dir).map_err(at)?;
-        let broken = |source: redb::Error| OpenError::Database { dir: dir.to_owned(), source };
-        let database =
-            Database::create(dir.join("world.redb")).map_err(|error| broken(error.into()))?;
+        let database = database(dir)?;
         let world = load(&database, dir)?;
         let (queue, batches) = mpsc::channel();
         let writer = std::thread::Builder::new()
@@ -89,6 +87,25 @@ impl Drop for Store {
             let _ = writer.join();
         }
     }
+}
+
+/// Opens the database, or makes an empty one. A new one is made under another name first: a process
+/// killed while redb lays out its file would leave one that redb refuses.
+fn database(dir: &Path) -> Result<Database, OpenError> {
+    let at = |source| OpenError::Io { dir: dir.to_owned(), source };
+    let broken =
+        |error: redb::DatabaseError| OpenError::Database { dir: dir.to_owned(), source: error.into() };
+    let (file, unfinished) = (dir.join("world.redb"), dir.join("world.new"));
+    if !file.try_exists().map_err(at)? {
+        match std::fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(error)),
+            _ => {}
+        }
+        drop(Database::create(&unfinished).map_err(broken)?);
+        std::fs::rename(&unfinished, &file).map_err(at)?;
+        File::open(dir).and_then(|dir| dir.sync_all()).map_err(at)?;
+    }
+    Database::open(&file).map_err(broken)
 }
 
 /// Writes down where the sandbox in this folder is served.
@@ -208,4 +225,19 @@ fn commit(database: &Database, batches: &[Batch]) -> Result<(), String> {
         Ok(())
     };
     run().map_err(|error| format!("the sandbox could not write its database: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_whose_first_process_was_killed_while_it_made_the_database_opens() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("world.new"), [0; 100]).unwrap();
+        for _ in 0..2 {
+            drop(Store::open(dir.path()).unwrap());
+        }
+        assert!(!dir.path().join("world.new").exists());
+    }
 }
