@@ -36,6 +36,9 @@ impl Cloud for AwsCloud {
                 aws = aws.profile(profile.clone());
             }
             let local = endpoint.as_deref().is_some_and(is_loopback);
+            if local {
+                aws = aws.world("an emulator on this machine");
+            }
             let nodes = super::nodes::provider("aws", cx, &cx.state_dir.join("nodes"), local)?;
             let aws = aws
                 .connect()

@@ -36,6 +36,7 @@ impl Cloud for SandboxCloud {
             };
             let mut aws = Aws::builder()
                 .region(region.clone())
+                .world("sandbox")
                 .credentials("sandbox", "sandbox", None)
                 .consistency_window(Duration::ZERO);
             let served = find_endpoint(&folder).map_err(|error| fail(&error))?;

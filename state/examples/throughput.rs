@@ -39,6 +39,7 @@ fn record(n: u64) -> Record {
         status: Status::Ready,
         inputs: Value::Map(inputs.clone()),
         seen: Some(Value::Map(inputs)),
+        unsure: Vec::new(),
         outputs: Value::Map(outputs),
         depends_on: vec![ResourceId::derive(&Seed::fixed(1), n / 2)],
         options: RecordedOptions::default(),

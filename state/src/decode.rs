@@ -7,7 +7,7 @@ use std::{
 };
 
 use formwork_core::{
-    state::{Change, Intent, Pin, Record, Snapshot, StateError},
+    state::{Change, Intent, Pin, ProviderTarget, Record, Snapshot, StateError},
     value::Value,
 };
 use serde::de::DeserializeOwned;
@@ -27,6 +27,7 @@ enum Parsed {
     Record(Box<Record>),
     Intent(Intent),
     Pin(Pin),
+    Target(ProviderTarget),
     Exports(Value),
 }
 
@@ -51,7 +52,8 @@ pub(crate) fn decode(
         let panicked = || Err(medium.corrupt("the rows", "reading them panicked"));
         running.into_iter().map(|thread| thread.join().unwrap_or_else(|_| panicked())).collect()
     });
-    let (mut records, mut intents, mut pins) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut records, mut intents) = (Vec::new(), Vec::new());
+    let (mut pins, mut targets) = (Vec::new(), Vec::new());
     let mut exports = Value::Null;
     for share in parsed {
         for row in share? {
@@ -59,6 +61,7 @@ pub(crate) fn decode(
                 Parsed::Record(record) => records.push((record.id, *record)),
                 Parsed::Intent(intent) => intents.push((intent.id, intent)),
                 Parsed::Pin(pin) => pins.push((pin.address.clone(), pin)),
+                Parsed::Target(target) => targets.push((target.provider.clone(), target)),
                 Parsed::Exports(value) => exports = value,
             }
         }
@@ -70,6 +73,7 @@ pub(crate) fn decode(
         records: BTreeMap::from_iter(records),
         intents: BTreeMap::from_iter(intents),
         pins: BTreeMap::from_iter(pins),
+        targets: BTreeMap::from_iter(targets),
         exports,
     })
 }
@@ -138,6 +142,12 @@ impl Parser<'_> {
                 let pin: Pin = self.json(key, bytes)?;
                 let address = pin.address.clone();
                 pin.try_map_values(&mut |value| open(Row::Pin(&address), value)).map(Parsed::Pin)
+            }
+            Some(b't') => {
+                let target: ProviderTarget = self.json(key, bytes)?;
+                let provider = target.provider.clone();
+                let open = &mut |value| open(Row::Target(&provider), value);
+                target.try_map_values(open).map(Parsed::Target)
             }
             Some(b'x') => open(Row::Exports, self.json(key, bytes)?).map(Parsed::Exports),
             _ => Err(self.medium.corrupt(layout::describe(key), "it is of no known kind")),

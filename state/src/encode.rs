@@ -42,12 +42,14 @@ pub(crate) fn encode(
             Change::Remove(id) => ("remove", Row::Record(*id)),
             Change::Pin(pin) => ("pin", Row::Pin(&pin.address)),
             Change::Unpin(address) => ("unpin", Row::Pin(address)),
+            Change::Target(target) => ("target", Row::Target(&target.provider)),
             Change::Exports(_) => ("exports", Row::Exports),
         };
         let (content, removes) = match &change {
             Change::Open(intent) => (serde_json::to_vec(intent), false),
             Change::Put(record) => (serde_json::to_vec(record), false),
             Change::Pin(pin) => (serde_json::to_vec(pin), false),
+            Change::Target(target) => (serde_json::to_vec(target), false),
             Change::Exports(exports) => (serde_json::to_vec(exports), false),
             Change::Close(id) | Change::Remove(id) => (serde_json::to_vec(id), true),
             Change::Unpin(address) => (serde_json::to_vec(address), true),

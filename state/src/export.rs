@@ -1,7 +1,7 @@
 //! A stack as one JSON document: a copy to keep, or to take to another store.
 
 use formwork_core::{
-    state::{Change, Intent, Pin, Record, Snapshot, StateError, StateStore},
+    state::{Change, Intent, Pin, ProviderTarget, Record, Snapshot, StateError, StateStore},
     value::Value,
 };
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,8 @@ struct Document {
     records: Vec<Record>,
     intents: Vec<Intent>,
     pins: Vec<Pin>,
+    #[serde(default)]
+    targets: Vec<ProviderTarget>,
     exports: Value,
     /// How the key of the sealed secrets is derived and checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -45,7 +47,7 @@ impl SledStore {
             sealed |= value.has_secret();
             self.vault().seal(&bound_to(stack, row), value)
         };
-        let Snapshot { lineage, version, records, intents, pins, exports } = state;
+        let Snapshot { lineage, version, records, intents, pins, targets, exports } = state;
         let records = records
             .into_values()
             .map(|r| {
@@ -67,6 +69,13 @@ impl SledStore {
                 p.try_map_values(&mut |value| seal(Row::Pin(&address), value))
             })
             .collect::<Result<_, _>>()?;
+        let targets = targets
+            .into_values()
+            .map(|t| {
+                let provider = t.provider.clone();
+                t.try_map_values(&mut |value| seal(Row::Target(&provider), value))
+            })
+            .collect::<Result<_, _>>()?;
         let exports = seal(Row::Exports, exports)?;
         let secrets = self.vault().row().filter(|_| sealed);
         let document = Document {
@@ -78,6 +87,7 @@ impl SledStore {
             records,
             intents,
             pins,
+            targets,
             exports,
             secrets,
         };
@@ -102,12 +112,23 @@ impl SledStore {
             let (found, known) = (document.format, FORMAT);
             return Err(StateError::Newer { place: "the document".to_owned(), found, known });
         }
-        let Document { stack, lineage, version, records, intents, pins, exports, secrets, .. } =
-            document;
+        let Document {
+            stack,
+            lineage,
+            version,
+            records,
+            intents,
+            pins,
+            targets,
+            exports,
+            secrets,
+            ..
+        } = document;
         let records = records.into_iter().map(|record| Change::Put(Box::new(record)));
         let changes = records
             .chain(intents.into_iter().map(Change::Open))
             .chain(pins.into_iter().map(Change::Pin))
+            .chain(targets.into_iter().map(Change::Target))
             .chain([Change::Exports(exports)]);
         let theirs = self.vault().with_row(secrets)?;
         let opened = changes.map(|change| {

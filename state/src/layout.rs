@@ -80,6 +80,7 @@ pub(crate) enum Row<'a> {
     Record(ResourceId),
     Intent(ResourceId),
     Pin(&'a Address),
+    Target(&'a str),
     Exports,
 }
 
@@ -90,6 +91,7 @@ impl Row<'_> {
             Row::Record(id) => (b'r', id.as_str()),
             Row::Intent(id) => (b'i', id.as_str()),
             Row::Pin(address) => (b'p', address.as_str()),
+            Row::Target(provider) => (b't', *provider),
             Row::Exports => (b'x', ""),
         };
         key.push(kind);

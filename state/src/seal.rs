@@ -80,6 +80,7 @@ pub(crate) fn bound_to(stack: &str, row: Row<'_>) -> Vec<u8> {
     let (kind, name) = match &row {
         Row::Record(id) | Row::Intent(id) => ("object", id.as_str()),
         Row::Pin(address) => ("pin", address.as_str()),
+        Row::Target(provider) => ("target", *provider),
         Row::Exports => ("exports", ""),
     };
     let mut bound = Vec::with_capacity(stack.len() + name.len() + 24);
@@ -97,6 +98,7 @@ pub(crate) fn row_of(change: &Change) -> Option<Row<'_>> {
         Change::Open(intent) => Some(Row::Intent(intent.id)),
         Change::Put(record) => Some(Row::Record(record.id)),
         Change::Pin(pin) => Some(Row::Pin(&pin.address)),
+        Change::Target(target) => Some(Row::Target(&target.provider)),
         Change::Exports(_) => Some(Row::Exports),
         Change::Close(_) | Change::Remove(_) | Change::Unpin(_) => None,
     }

@@ -109,6 +109,7 @@ pub struct AwsBuilder {
     name: String,
     region: Option<String>,
     endpoint_url: Option<String>,
+    world: Option<String>,
     profile: Option<String>,
     credentials: Option<SharedCredentialsProvider>,
     assume_role: Option<String>,
@@ -126,6 +127,7 @@ impl Default for AwsBuilder {
             name: "aws".to_owned(),
             region: None,
             endpoint_url: None,
+            world: None,
             profile: None,
             credentials: None,
             assume_role: None,
@@ -159,6 +161,14 @@ impl AwsBuilder {
     #[must_use]
     pub fn endpoint_url(mut self, url: impl Into<String>) -> Self {
         self.endpoint_url = Some(url.into());
+        self
+    }
+
+    /// Names what is behind the endpoint. Records say where objects were made, and a plan that looks
+    /// for them elsewhere is refused; an emulator whose port changes is still the same place.
+    #[must_use]
+    pub fn world(mut self, name: impl Into<String>) -> Self {
+        self.world = Some(name.into());
         self
     }
 
@@ -268,13 +278,10 @@ impl AwsBuilder {
 
         let mut target = Map::new();
         target.insert("account", place.account.as_str());
-        if let Some(endpoint) = config.endpoint_url() {
+        if let Some(endpoint) = self.world.as_deref().or(config.endpoint_url()) {
             target.insert("endpoint", endpoint);
         }
         target.insert("region", place.region.as_str());
-        if let Some(role) = &self.assume_role {
-            target.insert("role", role.as_str());
-        }
 
         let clients =
             Arc::new(Clients::new(config, place, self.default_tags, self.consistency_window));

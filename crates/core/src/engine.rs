@@ -1,7 +1,7 @@
 //! The engine: plan a stack, apply a plan.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     fmt,
     future::IntoFuture,
     sync::Arc,
@@ -17,7 +17,7 @@ use crate::{
     provider::{BoxFuture, Provider},
     schema::ResourceType,
     stack::Stack,
-    state::{Change, Pin, Record, Snapshot, StateStore},
+    state::{Change, Pin, ProviderTarget, Record, Snapshot, StateStore},
 };
 
 /// Plans stacks and applies plans, with the given providers and store.
@@ -245,11 +245,16 @@ impl PlanRequest<'_> {
             None => Seed::random().map_err(|error| PlanError::Seed(error.to_string()))?,
         };
         let mut snapshot = settings.store.load(&program.stack).await?;
-        gatherer.upgrade(&mut snapshot)?;
+        gatherer.check_targets(&snapshot)?;
+        let upgraded = gatherer.upgrade(&snapshot)?;
+        for change in upgraded.clone() {
+            snapshot.apply(change);
+        }
         let mut recovery = gatherer.recover(&snapshot).await?;
         for change in recovery.repairs.clone() {
             snapshot.apply(change);
         }
+        recovery.repairs.splice(..0, upgraded);
         let (mut answers, mut pins) = (HashMap::new(), Vec::new());
         if self.want == Want::Program {
             (answers, pins) = gatherer.answers(&program, &snapshot, self.again).await?;
@@ -293,7 +298,9 @@ impl PlanRequest<'_> {
             observed.insert(*id, Observation::Gone);
         }
         let facts = Gathered { snapshot, recovery, observed, answers, seed };
-        let data = self.compute(&gatherer, &program, facts)?;
+        let recorded = facts.snapshot.targets.clone();
+        let mut data = self.compute(&gatherer, &program, facts)?;
+        data.repairs.extend(targets(settings, &data, &recorded));
         Ok(Plan { data, program })
     }
 
@@ -306,12 +313,24 @@ impl PlanRequest<'_> {
         let types = |provider: &str, kind: &str| {
             Some(gatherer.provider(provider, kind)?.handler(kind)?.resource_type())
         };
-        let provider_of = |kind: &str, options: &Options| match &options.provider {
-            Some(name) => {
-                let named = |p: &&Arc<dyn Provider>| p.name() == name && p.handler(kind).is_some();
-                Some(gatherer.providers.iter().find(named)?.name().to_owned())
-            }
-            None => Some(gatherer.provider("", kind)?.name().to_owned()),
+        let provider_of = |kind: &str, options: &Options, row: Option<&Record>| {
+            // What was made through one of them stays there, whichever is the default now.
+            let named = options.provider.as_deref().or(row.map(|row| row.provider.as_str()));
+            let provider = match (named, &options.provider) {
+                (Some(name), Some(_)) => gatherer.provider(name, kind),
+                (Some(name), None) => {
+                    gatherer.provider(name, kind).or_else(|| gatherer.provider("", kind))
+                }
+                (None, _) => gatherer.provider("", kind),
+            };
+            Some(provider?.name().to_owned())
+        };
+        let same_place = |one: &str, other: &str| {
+            let target = |name: &str| {
+                let provider = gatherer.providers.iter().find(|p| p.name() == name);
+                provider.map(|p| p.target()).filter(|target| !target.is_null())
+            };
+            one == other || target(one).is_some_and(|place| Some(place) == target(other))
         };
         let validate = |check: &mut crate::check::Check<'_>, provider: &str, kind: &str| {
             if let Some(handler) = gatherer.provider(provider, kind).and_then(|p| p.handler(kind)) {
@@ -334,10 +353,28 @@ impl PlanRequest<'_> {
                 seed: gathered.seed,
                 types: &types,
                 provider_of: &provider_of,
+                same_place: &same_place,
                 validate: &validate,
             },
         )
     }
+}
+
+/// Where the providers point that the plan's steps go through, if that is not recorded.
+fn targets(
+    settings: &Settings,
+    data: &PlanData,
+    recorded: &BTreeMap<String, ProviderTarget>,
+) -> Vec<Change> {
+    let used: HashSet<&str> = data.steps.iter().map(|step| step.provider.as_str()).collect();
+    let used = settings.providers.iter().filter(|provider| used.contains(provider.name()));
+    used.map(|p| ProviderTarget { provider: p.name().to_owned(), target: p.target() })
+        .filter(|at| match recorded.get(&at.provider) {
+            Some(known) => known != at,
+            None => !at.target.is_null(),
+        })
+        .map(Change::Target)
+        .collect()
 }
 
 impl<'e> IntoFuture for PlanRequest<'e> {

@@ -13,7 +13,9 @@ use crate::{
     declare::{NodeKind, Program},
     expr::NodeId,
     identity::{Address, Identity, ResourceId},
-    plan::{Observation, PlanError, Recovered, Uncertain, mark_secrets},
+    plan::{
+        Observation, PlanError, Recovered, Uncertain, mark_outputs, mark_secrets, unsent_changes,
+    },
     provider::{BoxFuture, ErrorKind, Handler, Provider, ProviderError, Seen, physical_id},
     state::{Change, Intent, Pin, Record, Role, Snapshot, Status, Verb},
     value::Value,
@@ -59,23 +61,67 @@ impl<'g> Gatherer<'g> {
         Identity { id: record.id, stack: self.stack.clone(), address: record.address.clone() }
     }
 
-    /// Brings rows of an older shape to today's, in memory; the row is rewritten by the next apply.
-    pub(crate) fn upgrade(&self, snapshot: &mut Snapshot) -> Result<(), PlanError> {
-        for record in snapshot.records.values_mut() {
-            let Some((_, handler)) = self.handler(record) else { continue };
-            if record.version == handler.resource_type().version {
-                continue;
+    /// Refuses to look for objects where they were not made: all of them would seem to be gone.
+    pub(crate) fn check_targets(&self, snapshot: &Snapshot) -> Result<(), PlanError> {
+        let intended = snapshot.intents.values().filter_map(|intent| intent.record.as_deref());
+        let made = snapshot.records.values().filter(|record| record.status != Status::Absent);
+        let used: HashSet<&str> = made.chain(intended).map(|r| r.provider.as_str()).collect();
+        for provider in self.providers.iter().filter(|p| used.contains(p.name())) {
+            let now = provider.target();
+            let Some(was) = snapshot.targets.get(provider.name()) else { continue };
+            if was.target != now {
+                return Err(PlanError::OtherTarget {
+                    stack: self.stack.to_string(),
+                    provider: provider.name().to_owned(),
+                    was: was.target.clone(),
+                    now,
+                });
             }
-            let row = Seen { inputs: record.inputs.clone(), outputs: record.outputs.clone() };
-            let upgraded = handler.upgrade(record.version, row).map_err(|message| {
-                PlanError::Record { address: record.address.clone(), message }
-            })?;
-            record.inputs = upgraded.inputs;
-            record.outputs = upgraded.outputs;
-            // What was seen then has the old shape too, and is not worth translating.
-            record.seen = None;
         }
         Ok(())
+    }
+
+    /// Brings rows and intents of an older shape to today's, and says what to write for it.
+    pub(crate) fn upgrade(&self, snapshot: &Snapshot) -> Result<Vec<Change>, PlanError> {
+        let mut written = Vec::new();
+        for record in snapshot.records.values() {
+            if let Some(record) = self.upgraded(record)? {
+                written.push(Change::Put(Box::new(record)));
+            }
+        }
+        for intent in snapshot.intents.values() {
+            let Some(record) = &intent.record else { continue };
+            if let Some(record) = self.upgraded(record)? {
+                let record = Some(Box::new(record));
+                written.push(Change::Open(Intent { record, ..intent.clone() }));
+            }
+        }
+        Ok(written)
+    }
+
+    fn upgraded(&self, record: &Record) -> Result<Option<Record>, PlanError> {
+        let Some((_, handler)) = self.handler(record) else { return Ok(None) };
+        let of = handler.resource_type();
+        if record.version == of.version {
+            return Ok(None);
+        }
+        let upgrade = |inputs: &Value| {
+            let row = Seen { inputs: inputs.clone(), outputs: record.outputs.clone() };
+            handler.upgrade(record.version, row)
+        };
+        let row = upgrade(&record.inputs)
+            .map_err(|message| PlanError::Record { address: record.address.clone(), message })?;
+        // What was seen has the shape of inputs, and comes along where it can.
+        let seen = record.seen.as_ref().and_then(|seen| Some(upgrade(seen).ok()?.inputs));
+        let hidden = of.inputs.fields.iter().filter(|field| field.write_only);
+        let unsure = match record.unsure.is_empty() {
+            true => Vec::new(),
+            // Names may have changed: all that can not be read back is sent again.
+            false => hidden.map(|field| field.name.to_owned()).collect(),
+        };
+        let Seen { inputs, outputs } = row;
+        let version = of.version;
+        Ok(Some(Record { inputs, outputs, seen, unsure, version, ..record.clone() }))
     }
 
     /// Finds out what became of every call whose end nobody saw.
@@ -92,7 +138,11 @@ impl<'g> Gatherer<'g> {
                     for other in snapshot.records.values() {
                         let same = other.address == record.address && other.role == Role::Current;
                         if same && other.id != record.id {
-                            let deposed = Record { role: Role::Deposed, ..other.clone() };
+                            let deposed = other.clone().into_deposed(record.options.retain);
+                            let deposed = match self.is_same_object(&record, &deposed) {
+                                true => deposed.into_absent(),
+                                false => deposed,
+                            };
                             recovery.repairs.push(Change::Put(Box::new(deposed)));
                         }
                     }
@@ -108,7 +158,10 @@ impl<'g> Gatherer<'g> {
                 Outcome::Updating { record } => {
                     recovery
                         .say(&record.address, "an update was cut off; compared anew".to_owned());
-                    recovery.uncertain.insert(record.id, Uncertain { inputs: record.inputs });
+                    if let Some(row) = snapshot.records.get(&record.id) {
+                        recovery.repairs.extend(self.unsure_row(row, &record));
+                    }
+                    recovery.uncertain.insert(record.id, Uncertain {});
                 }
                 Outcome::Deleting { record } => {
                     // Out of sight is not yet gone: an address stays taken while the gateway that
@@ -124,6 +177,30 @@ impl<'g> Gatherer<'g> {
             }
         }
         Ok(recovery)
+    }
+
+    /// The row of an object whose update may have reached what can not be read back.
+    fn unsure_row(&self, row: &Record, intended: &Record) -> Option<Change> {
+        let of = self.handler(row)?.1.resource_type();
+        let mut row = row.clone();
+        let known = row.unsure.len();
+        for path in unsent_changes(of.inputs, &row.inputs, &intended.inputs) {
+            let hidden = of.inputs.field(path.top()).is_some_and(|field| field.write_only);
+            if hidden && !row.unsure.iter().any(|name| name == path.top()) {
+                row.unsure.push(path.top().to_owned());
+            }
+        }
+        (row.unsure.len() > known).then(|| Change::Put(Box::new(row)))
+    }
+
+    /// Whether two rows of one type mean one object: its key comes from its inputs, and its create
+    /// does not mind that it is there.
+    fn is_same_object(&self, one: &Record, other: &Record) -> bool {
+        let Some((_, handler)) = self.handler(one) else { return false };
+        let id = |record: &Record| {
+            physical_id(handler.resource_type(), &record.outputs).map(str::to_owned)
+        };
+        one.kind == other.kind && one.provider == other.provider && id(one) == id(other)
     }
 
     async fn look_after(&self, intent: &Intent, snapshot: &Snapshot) -> Result<Outcome, PlanError> {
@@ -167,7 +244,7 @@ impl<'g> Gatherer<'g> {
                 let of = handler.resource_type();
                 let place = physical_id(of, &seen.outputs).unwrap_or("without an id").to_owned();
                 let record = Record {
-                    outputs: seen.outputs,
+                    outputs: mark_outputs(of, &record.inputs, seen.outputs),
                     seen: None,
                     status: Status::Settling,
                     role: Role::Current,
@@ -293,7 +370,7 @@ impl<'g> Gatherer<'g> {
         let known: Vec<Seen> = rows
             .iter()
             .map(|record| Seen {
-                inputs: record.seen.clone().unwrap_or_else(|| record.inputs.clone()),
+                inputs: record.last_known().clone(),
                 outputs: record.outputs.clone(),
             })
             .collect();
@@ -324,7 +401,7 @@ impl<'g> Gatherer<'g> {
             let observation = seen.map_or(Observation::Gone, |seen| {
                 Observation::There(Seen {
                     inputs: mark_secrets(&record.inputs, seen.inputs),
-                    outputs: mark_secrets(&record.outputs, seen.outputs),
+                    outputs: mark_outputs(of, &record.inputs, seen.outputs),
                 })
             });
             (record.id, observation)

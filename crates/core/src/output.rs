@@ -335,31 +335,30 @@ plain_text!(str, String, char, bool, i8, i16, i32, i64, u8, u16, u32, u64, usize
 pub fn join_text(format: &str, arguments: &[&dyn TextPart]) -> Output<String> {
     let mut parts = Vec::new();
     let mut arguments = arguments.iter();
-    let literal =
-        |text: &str| Arc::new(Expr::Known(Value::from(text.replace("{{", "{").replace("}}", "}"))));
-    let mut rest = format;
-    let mut from = 0;
-    while let Some(at) = rest[from..].find("{}").map(|at| at + from) {
-        // `{{}}` is an escaped pair, not a placeholder.
-        if at > 0 && rest[..at].ends_with('{') && rest[at + 2..].starts_with('}') {
-            from = at + 3;
-            continue;
+    let invalid = |what: &str| Arc::new(Expr::Invalid(format!("text!({format:?}) has {what}")));
+    let mut literal = String::new();
+    let mut rest = format.chars();
+    while let Some(c) = rest.next() {
+        match (c, rest.clone().next()) {
+            ('{', Some('{')) | ('}', Some('}')) => {
+                literal.push(c);
+                rest.next();
+            }
+            ('{', Some('}')) => {
+                rest.next();
+                parts.push(Arc::new(Expr::Known(Value::from(std::mem::take(&mut literal)))));
+                parts.push(match arguments.next() {
+                    Some(argument) => argument.part().expr,
+                    None => invalid("more placeholders than arguments"),
+                });
+            }
+            ('{' | '}', _) => parts.push(invalid("a single brace: write {} , {{ or }}")),
+            (c, _) => literal.push(c),
         }
-        parts.push(literal(&rest[..at]));
-        match arguments.next() {
-            Some(argument) => parts.push(argument.part().expr),
-            None => parts.push(Arc::new(Expr::Invalid(format!(
-                "text!({format:?}) has more placeholders than arguments"
-            )))),
-        }
-        rest = &rest[at + 2..];
-        from = 0;
     }
-    parts.push(literal(rest));
+    parts.push(Arc::new(Expr::Known(Value::from(literal))));
     if arguments.next().is_some() {
-        parts.push(Arc::new(Expr::Invalid(format!(
-            "text!({format:?}) has more arguments than placeholders"
-        ))));
+        parts.push(invalid("more arguments than placeholders"));
     }
     Output::new(Expr::Text(parts))
 }

@@ -26,7 +26,7 @@ use crate::{
     plan::{Action, Plan, Step, StepId},
     provider::{BoxFuture, ErrorKind, ProviderError},
     state::{Change, Lease, Record, Snapshot, StateError},
-    value::{Map, Value},
+    value::{Map, Path, Value},
 };
 
 /// What a verb may take when its declaration does not say.
@@ -63,6 +63,8 @@ pub(super) struct Running {
     pub(super) again: Option<Ask>,
     /// Whether the object of a create exists, so that a failure leaves a row.
     pub(super) exists: bool,
+    /// What an update changes.
+    pub(super) changed: Vec<Path>,
 }
 
 pub(super) struct Executor<'r> {
@@ -81,6 +83,8 @@ pub(super) struct Executor<'r> {
     pub(super) node_of: Vec<Option<NodeIndex>>,
     /// The rows that are removed, by their address.
     pub(super) removed_at: HashMap<Address, Vec<ResourceId>>,
+    /// The objects that this run made, where the plan also removes some.
+    pub(super) made: HashSet<(String, String, String)>,
 
     pub(super) progress: Vec<Progress>,
     pub(super) missing: Vec<u32>,
@@ -129,6 +133,11 @@ impl<'r> Executor<'r> {
         let mut removed_at: HashMap<Address, Vec<ResourceId>> = HashMap::new();
         for step in steps.iter().filter(|s| matches!(s.action, Action::Delete | Action::Forget)) {
             removed_at.entry(step.address.clone()).or_default().push(step.id);
+            for along in &step.takes_along {
+                if let Some(row) = snapshot.records.get(along) {
+                    removed_at.entry(row.address.clone()).or_default().push(*along);
+                }
+            }
         }
         let ready = (0u32..).map(StepId).zip(steps).filter(|(_, step)| step.after.is_empty());
         let ready: BinaryHeap<_> = ready.map(|(i, step)| (step.priority, Reverse(i))).collect();
@@ -149,6 +158,7 @@ impl<'r> Executor<'r> {
             outputs,
             node_of: steps.iter().map(declared).collect(),
             removed_at,
+            made: HashSet::new(),
             progress,
             missing,
             next,
@@ -255,6 +265,7 @@ impl<'r> Executor<'r> {
             attempt: 0,
             again: None,
             exists: false,
+            changed: Vec::new(),
         })
     }
 

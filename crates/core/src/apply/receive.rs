@@ -11,11 +11,11 @@ use super::{
 };
 use crate::{
     identity::{Address, ResourceId},
-    plan::{Action, Step, StepId, mark_secrets},
+    plan::{Action, Step, StepId, forget, mark_outputs, mark_secrets, same_value, settled},
     provider::{ErrorKind, ProviderError, Seen, Settling, physical_id},
     resource::Deletion,
     state::{Record, Role, Status},
-    value::{Map, Value},
+    value::Value,
 };
 
 /// How often a call that failed in a way that passes is made again.
@@ -109,19 +109,9 @@ impl Executor<'_> {
         }
     }
 
-    /// The outputs as they are kept: secrets marked, by the schema and by the inputs they echo.
+    /// The outputs as they are kept: secrets marked.
     pub(super) fn outputs_of(&self, step: &Step, inputs: &Value, outputs: Value) -> Value {
-        let (Some(of), Value::Map(map)) = (self.resource_type(step), outputs) else {
-            return Value::Null;
-        };
-        let mut marked = Map::with_capacity(map.len());
-        for (key, value) in map {
-            let field = of.outputs.fields.iter().find(|field| field.name == key);
-            let echoes = inputs.get(&key).is_some_and(Value::has_secret);
-            let secret = field.is_some_and(|field| field.secret || (field.echo && echoes));
-            marked.insert(key, if secret { value.into_secret() } else { value });
-        }
-        Value::Map(marked)
+        self.resource_type(step).map_or(Value::Null, |of| mark_outputs(of, inputs, outputs))
     }
 
     /// The inputs of the intent that is open for this step.
@@ -144,7 +134,7 @@ impl Executor<'_> {
             return;
         }
         let row = self.new_row(step, inputs, outputs, Status::Settling);
-        self.depose_others(step);
+        self.depose_others(step, &row);
         let known = Seen { inputs: row.inputs.clone(), outputs: row.outputs.clone() };
         self.put(row);
         self.close(step.id);
@@ -172,6 +162,7 @@ impl Executor<'_> {
             status,
             inputs,
             seen: None,
+            unsure: Vec::new(),
             outputs,
             depends_on: step.depends_on.clone(),
             options: step.options.clone(),
@@ -180,16 +171,37 @@ impl Executor<'_> {
     }
 
     /// One address has one current object: the new one.
-    pub(super) fn depose_others(&mut self, step: &Step) {
+    pub(super) fn depose_others(&mut self, step: &Step, made: &Record) {
+        if !self.removed_at.is_empty()
+            && let Some(object) = self.object(step, made)
+        {
+            self.made.insert(object);
+        }
         let removed = self.removed_at.get(&step.address).into_iter().flatten();
         let others: Vec<ResourceId> = step.replaces.iter().chain(removed).copied().collect();
         for other in others {
             let row = self.records.get(&other).filter(|row| row.role == Role::Current).cloned();
-            if let Some(mut row) = row.filter(|row| row.id != step.id) {
-                row.role = Role::Deposed;
-                self.put(row);
+            if let Some(row) = row.filter(|row| row.id != step.id) {
+                let same = self.is_made_again(step, &row);
+                let replaced = step.replaces == Some(other);
+                let retain = if replaced { step.options.retain } else { row.options.retain };
+                let row = row.into_deposed(retain);
+                self.put(if same { row.into_absent() } else { row });
             }
         }
+    }
+
+    /// What tells an object from all others: its provider, type and own id.
+    fn object(&self, step: &Step, row: &Record) -> Option<(String, String, String)> {
+        let id = physical_id(self.resource_type(step)?, &row.outputs)?;
+        Some((row.provider.clone(), row.kind.clone(), id.to_owned()))
+    }
+
+    /// Whether a create of this run took over the very object of this row: its key comes from its
+    /// inputs, and its create does not mind that it is there.
+    pub(super) fn is_made_again(&self, step: &Step, row: &Record) -> bool {
+        !self.made.is_empty()
+            && self.object(step, row).is_some_and(|object| self.made.contains(&object))
     }
 
     pub(super) fn updated(&mut self, id: StepId, outputs: Value) {
@@ -204,6 +216,10 @@ impl Executor<'_> {
         row.inputs = inputs;
         row.outputs = outputs;
         row.status = Status::Settling;
+        row.unsure.clear();
+        if let Some(left) = &mut row.seen {
+            forget(left, &self.running(id).changed);
+        }
         self.describe(&mut row, step);
         let known = Seen { inputs: row.inputs.clone(), outputs: row.outputs.clone() };
         self.put(row);
@@ -221,7 +237,8 @@ impl Executor<'_> {
             return;
         };
         row.outputs = self.outputs_of(step, &row.inputs, seen.outputs);
-        row.seen = Some(mark_secrets(&row.inputs, seen.inputs));
+        let after = mark_secrets(&row.inputs, seen.inputs);
+        row.seen = Some(settled(row.seen.as_ref(), step.observed.as_ref(), after));
         row.status = Status::Ready;
         self.describe(&mut row, step);
         let broken = self.broken_echo(step, &row);
@@ -241,7 +258,7 @@ impl Executor<'_> {
         let wrong = of.outputs.fields.iter().filter(|field| field.echo).find(|field| {
             let sent = row.inputs.get(field.name).filter(|value| !value.is_null());
             let got = row.outputs.get(field.name);
-            sent.is_some_and(|sent| got.is_none_or(|got| got.open() != sent.open()))
+            sent.is_some_and(|sent| got.is_none_or(|got| !same_value(got, sent)))
         })?;
         let message = format!(
             "the provider promised that `{}` comes back as it was sent, and it came back different",
@@ -281,7 +298,7 @@ impl Executor<'_> {
                 let outputs = self.outputs_of(step, &inputs, outputs);
                 let status = Status::Incomplete { reason: error.to_string() };
                 let row = self.new_row(step, inputs, outputs, status);
-                self.depose_others(step);
+                self.depose_others(step, &row);
                 self.put(row);
                 self.close(step.id);
             }

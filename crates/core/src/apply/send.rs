@@ -12,7 +12,7 @@ use super::{
 use crate::{
     expr::NodeId,
     identity::{Identity, ResourceId},
-    plan::{Action, Cause, FieldChange, Step, StepId, unsent_changes},
+    plan::{Action, Cause, FieldChange, Step, StepId, ignored, same_value, unsent_changes},
     provider::{ErrorKind, ProviderError, Seen},
     resource::Changes,
     schema::ResourceType,
@@ -39,6 +39,7 @@ impl Executor<'_> {
                 attempt: 0,
                 again: None,
                 exists: false,
+                changed: Vec::new(),
             },
         );
         let started = match step.action {
@@ -96,12 +97,29 @@ impl Executor<'_> {
             .inputs
             .resolve(&|node: NodeId| outputs.get(node.0 as usize))
             .map_err(|error| invalid(error.to_string()))?;
-        // Where the plan kept a recorded value (ignored changes), the plan's word counts.
-        let resolved = fill(&step.inputs, resolved);
-        if resolved.is_known() {
-            Ok(resolved)
-        } else {
-            Err(invalid("a value it needs was not reported by what it comes from".to_owned()))
+        let inputs = match step.inputs.is_known() {
+            true if step.inputs == resolved => return Ok(resolved),
+            true => step.inputs.clone(),
+            false => fill(&step.inputs, &resolved),
+        };
+        if !inputs.is_known() {
+            let message = "a value it needs was not reported by what it comes from";
+            return Err(invalid(message.to_owned()));
+        }
+        // Only where changes are ignored the plan may have another word than the program.
+        let ignored = ignored(&self.program.graph[node]);
+        let fields = step.inputs.as_map().into_iter().flat_map(Map::iter);
+        let mut broken = fields.filter(|(name, planned)| {
+            let there = resolved.get(name).unwrap_or(&Value::Null);
+            let listens = !ignored.iter().any(|path| path.top() == name.as_ref());
+            listens && !agrees(planned, there)
+        });
+        match broken.next() {
+            None => Ok(inputs),
+            Some((name, _)) => Err(invalid(format!(
+                "`{name}` comes from another resource, which reported something else in this run \
+                 than was planned with: plan again"
+            ))),
         }
     }
 
@@ -125,9 +143,8 @@ impl Executor<'_> {
         let mut row = self.row(id)?;
         if let Some(observed) = &step.observed {
             row.outputs = observed.outputs.clone();
-            if row.inputs != inputs || self.open.contains(&row.id) {
-                row.seen = Some(observed.inputs.clone());
-            }
+            // Nothing had to change, so what is there is accepted.
+            row.seen = Some(observed.inputs.clone());
         }
         row.inputs = inputs;
         self.describe(&mut row, step);
@@ -142,6 +159,7 @@ impl Executor<'_> {
     /// Brings what a row says of its declaration up to date.
     pub(super) fn describe(&self, row: &mut Record, step: &Step) {
         row.address = step.address.clone();
+        row.provider.clone_from(&step.provider);
         row.depends_on.clone_from(&step.depends_on);
         row.options = step.options.clone();
         row.declared_at.clone_from(&step.declared_at);
@@ -173,6 +191,7 @@ impl Executor<'_> {
                 status: Status::Settling,
                 inputs: inputs.clone(),
                 seen: None,
+                unsure: Vec::new(),
                 outputs: Value::Null,
                 depends_on: step.depends_on.clone(),
                 options: step.options.clone(),
@@ -197,7 +216,9 @@ impl Executor<'_> {
                 self.after.push(Then::Finish(id));
                 return Ok(());
             }
-            self.running(id).exists = true;
+            let running = self.running(id);
+            running.exists = true;
+            running.changed.clone_from(&paths);
             record.inputs = inputs.clone();
             self.describe(&mut record, step);
             (Verb::Update, record, Ask::Update { known, inputs, changes: Changes::new(paths) })
@@ -234,7 +255,12 @@ impl Executor<'_> {
     pub(super) fn delete(&mut self, id: StepId) -> Result<(), ProviderError> {
         let step = self.step(id);
         let row = self.row(id)?;
-        let known = Seen { inputs: row.seen.unwrap_or(row.inputs), outputs: row.outputs };
+        if row.status == Status::Absent || self.is_made_again(step, &row) {
+            // Its create in this run took the object over: there is nothing to delete any more.
+            self.forget(id);
+            return Ok(());
+        }
+        let known = Seen { inputs: row.last_known().clone(), outputs: row.outputs };
         self.open_intent(step.id, Verb::Delete, None);
         self.slots += 1;
         self.after.push(Then::Call(id, Ask::Delete { known }));
@@ -271,31 +297,44 @@ impl Executor<'_> {
     }
 }
 
+/// Whether what was resolved is what was planned, as far as that was known.
+fn agrees(planned: &Value, resolved: &Value) -> bool {
+    match (planned.open(), resolved.open()) {
+        (Value::Unknown, _) => true,
+        (Value::Map(planned), Value::Map(resolved)) => planned
+            .iter()
+            .all(|(key, value)| agrees(value, resolved.get(key).unwrap_or(&Value::Null))),
+        (Value::List(planned), Value::List(resolved)) => {
+            planned.len() == resolved.len()
+                && planned.iter().zip(resolved).all(|(p, r)| agrees(p, r))
+        }
+        (planned, resolved) => same_value(planned, resolved),
+    }
+}
+
 /// What was planned, with its unknowns filled from what was resolved.
-fn fill(planned: &Value, resolved: Value) -> Value {
+fn fill(planned: &Value, resolved: &Value) -> Value {
     match (planned, resolved) {
-        (Value::Unknown, resolved) => resolved,
-        (Value::Map(planned), Value::Map(resolved)) => {
+        (Value::Unknown, resolved) => resolved.clone(),
+        (Value::Map(planned), resolved) => {
             let mut filled = Map::with_capacity(planned.len());
-            for (key, value) in resolved {
-                let value = match planned.get(&key) {
-                    Some(planned) => fill(planned, value),
-                    None => value,
-                };
-                filled.insert(key, value);
+            for (key, value) in planned.iter() {
+                match (value, resolved.get(key)) {
+                    (Value::Unknown, None) => {}
+                    (value, resolved) => {
+                        filled.insert(key.clone(), fill(value, resolved.unwrap_or(&Value::Null)));
+                    }
+                }
             }
             Value::Map(filled)
         }
-        (Value::List(planned), Value::List(resolved)) if planned.len() == resolved.len() => {
-            Value::List(planned.iter().zip(resolved).map(|(p, r)| fill(p, r)).collect())
-        }
-        (Value::Secret(planned), resolved) => {
-            let inner = match resolved {
-                Value::Secret(inner) => *inner,
-                plain => plain,
-            };
-            fill(planned, inner).into_secret()
-        }
+        (Value::List(planned), resolved) => match resolved.open() {
+            Value::List(resolved) if planned.len() == resolved.len() => {
+                Value::List(planned.iter().zip(resolved).map(|(p, r)| fill(p, r)).collect())
+            }
+            _ => Value::List(planned.clone()),
+        },
+        (Value::Secret(planned), resolved) => fill(planned, resolved.open()).into_secret(),
         (planned, _) => planned.clone(),
     }
 }

@@ -268,7 +268,7 @@ macro_rules! option_setters {
             #[must_use]
             pub fn trigger(mut self, value: impl Serialize) -> Self {
                 // What can not be converted can not be compared either, so it never triggers.
-                self.options.trigger = Value::from_data(&value).ok();
+                self.options.trigger = Value::from_data(&value).ok().filter(|value| !value.is_null());
                 self
             }
 

@@ -5,24 +5,25 @@
 //! of a replacement needs no search of its own: its outputs become unknown, and dependents that
 //! can not take an unknown in place are found by their own diff.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use petgraph::{Direction, graph::NodeIndex};
 
 use super::{
     Action, Cause, Drift, Facts, FieldChange, Observation, PlanData, PlanError, Reason, Want,
-    diff::{Against, diff, same},
+    changes::{changes, drifted, ignored, is_ignored, keep_ignored},
+    diff::{Against, same, same_value},
     order, removals,
 };
 use crate::{
     check::Check,
-    declare::{Node, NodeKind, Problem, Program},
+    declare::{Node, NodeKind, Problem, Program, ResourceRef},
     expr::NodeId,
     identity::{Address, ResourceId},
-    provider::{Seen, physical_id},
+    provider::physical_id,
     schema::ResourceType,
     state::{Record, RecordedOptions, Role, Snapshot, Status},
-    value::{Map, Path, Segment, Value},
+    value::{Map, Path, Value},
 };
 
 /// What was decided for one declared resource.
@@ -54,6 +55,8 @@ pub(super) struct Draft<'a> {
     /// Per node; `None` for lookups.
     pub(super) decisions: Vec<Option<Decision>>,
     pub(super) protected: Vec<(Address, String)>,
+    /// The objects that may be otherwise than the last apply left them.
+    strayed: HashSet<ResourceId>,
     problems: Vec<Problem>,
     created: u64,
 }
@@ -62,7 +65,7 @@ pub(super) struct Draft<'a> {
 pub(crate) fn compute(program: &Program, facts: Facts<'_>) -> Result<PlanData, PlanError> {
     let nodes = program.graph.node_count();
     let current = current_rows(&facts.snapshot);
-    let drift = find_drift(&facts);
+    let (drift, strayed) = find_drift(program, &facts);
     let mut draft = Draft {
         program,
         facts: &facts,
@@ -70,6 +73,7 @@ pub(crate) fn compute(program: &Program, facts: Facts<'_>) -> Result<PlanData, P
         outputs: Vec::with_capacity(nodes),
         decisions: Vec::with_capacity(nodes),
         protected: Vec::new(),
+        strayed,
         problems: Vec::new(),
         created: 0,
     };
@@ -125,9 +129,11 @@ fn current_rows(snapshot: &Snapshot) -> HashMap<(&str, &str), &Record> {
         .collect()
 }
 
-/// Every current object that is not as the last apply left it.
-fn find_drift(facts: &Facts<'_>) -> Vec<Drift> {
+/// Every current object that is not as the last apply left it; and the ids of these and of those
+/// of which that can not be told.
+fn find_drift(program: &Program, facts: &Facts<'_>) -> (Vec<Drift>, HashSet<ResourceId>) {
     let mut found = Vec::new();
+    let mut strayed = HashSet::new();
     for record in facts.snapshot.records.values() {
         if record.role != Role::Current || record.status == Status::Absent {
             continue;
@@ -140,8 +146,21 @@ fn find_drift(facts: &Facts<'_>) -> Vec<Drift> {
         let fields = match observed {
             Observation::Gone => Vec::new(),
             // An update whose end nobody saw has no state to differ from.
-            Observation::There(_) if facts.uncertain.contains_key(&record.id) => continue,
-            Observation::There(seen) => drifted(of, record, seen),
+            Observation::There(_) if facts.uncertain.contains_key(&record.id) => {
+                strayed.insert(record.id);
+                continue;
+            }
+            Observation::There(seen) => {
+                let mut fields = drifted(of, record, seen);
+                if !fields.is_empty() {
+                    strayed.insert(record.id);
+                    if let Some(node) = program.by_address.get(&record.address) {
+                        let ignored = ignored(&program.graph[*node]);
+                        fields.retain(|change| !is_ignored(change, &ignored));
+                    }
+                }
+                fields
+            }
         };
         let gone = *observed == Observation::Gone;
         if gone || !fields.is_empty() {
@@ -156,17 +175,7 @@ fn find_drift(facts: &Facts<'_>) -> Vec<Drift> {
         }
     }
     found.sort_by(|a, b| a.address.cmp(&b.address));
-    found
-}
-
-/// The fields in which the cloud differs from what the last apply left there. A field that the
-/// program leaves to the cloud is compared only if something was seen in it then.
-fn drifted(of: &ResourceType, record: &Record, seen: &Seen) -> Vec<FieldChange> {
-    let left = record.seen.as_ref().unwrap_or(&record.inputs);
-    if *left == seen.inputs {
-        return Vec::new();
-    }
-    diff(of.inputs, left, &seen.inputs, Against::Seen, Cause::Drift)
+    (found, strayed)
 }
 
 impl<'a> Draft<'a> {
@@ -191,16 +200,14 @@ impl<'a> Draft<'a> {
             }
             NodeKind::Resource(of) => {
                 let row = current.get(&(node.address.as_str(), of.kind)).copied();
-                let desired = self.ignoring_changes(node, of, row, desired);
-                let provider =
-                    (self.facts.provider_of)(of.kind, &node.options).ok_or_else(|| {
-                        PlanError::NoProvider {
-                            address: node.address.clone(),
-                            kind: of.kind.to_owned(),
-                        }
-                    })?;
-                let (mut decision, outputs) = self.decide(index, node, of, row, &desired);
-                decision.provider = provider;
+                self.check_options(node, of);
+                let provider = (self.facts.provider_of)(of.kind, &node.options, row);
+                let provider = provider.ok_or_else(|| PlanError::NoProvider {
+                    address: node.address.clone(),
+                    kind: of.kind.to_owned(),
+                })?;
+                let mut desired = desired;
+                let (decision, outputs) = self.decide(index, node, of, row, &mut desired, provider);
                 self.inputs.push(desired);
                 self.outputs.push(outputs);
                 self.decisions.push(Some(decision));
@@ -209,38 +216,22 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// Puts the recorded value where the program asked to ignore changes.
-    fn ignoring_changes(
-        &mut self,
-        node: &Node,
-        of: &ResourceType,
-        row: Option<&Record>,
-        mut desired: Value,
-    ) -> Value {
-        for text in &node.options.ignore_changes {
-            let path = match Path::parse(text) {
-                Ok(path) if of.inputs.field(path.top()).is_some() => path,
-                _ => {
+    /// Reports options that name fields which the type has not got.
+    fn check_options(&mut self, node: &Node, of: &ResourceType) {
+        let options = [
+            ("ignore_changes", &node.options.ignore_changes),
+            ("replace_on", &node.options.replace_on),
+        ];
+        for (option, paths) in options {
+            for text in paths {
+                let known = Path::parse(text).is_ok_and(|p| of.inputs.field(p.top()).is_some());
+                if !known {
                     let message =
-                        format!("ignore_changes names `{text}`, which is no field of {}", of.kind);
+                        format!("{option} names `{text}`, which is no field of {}", of.kind);
                     self.problems.push(problem(node, Some(text), message));
-                    continue;
                 }
-            };
-            if let Some(row) = row {
-                let kept = path.of(&row.inputs).cloned().unwrap_or(Value::Null);
-                set(&mut desired, path.segments(), kept);
             }
         }
-        for text in &node.options.replace_on {
-            let known = Path::parse(text).is_ok_and(|p| of.inputs.field(p.top()).is_some());
-            if !known {
-                let message =
-                    format!("replace_on names `{text}`, which is no field of {}", of.kind);
-                self.problems.push(problem(node, Some(text), message));
-            }
-        }
-        desired
     }
 
     fn decide(
@@ -249,15 +240,11 @@ impl<'a> Draft<'a> {
         node: &Node,
         of: &'static ResourceType,
         row: Option<&Record>,
-        desired: &Value,
+        desired: &mut Value,
+        provider: String,
     ) -> (Decision, Value) {
         let depends_on = self.needs(index);
-        let options = RecordedOptions {
-            protect: node.options.protect,
-            retain: node.options.retain,
-            deleted_with: node.options.deleted_with.and_then(|host| self.id_of(host.node)),
-            trigger: node.options.trigger.clone(),
-        };
+        let options = self.recorded_options(node);
         let mut decision = Decision {
             action: None,
             reasons: Vec::new(),
@@ -268,7 +255,7 @@ impl<'a> Draft<'a> {
             delete_first: false,
             depends_on,
             options,
-            provider: String::new(),
+            provider,
         };
         let facts = self.facts;
         let observed = row.and_then(|row| facts.observed.get(&row.id));
@@ -298,7 +285,11 @@ impl<'a> Draft<'a> {
             _ => None,
         };
         decision.id = row.id;
-        decision.changes = self.changes(of, row, seen, desired);
+        let ignored = ignored(node);
+        // What is as it was left needs no second look.
+        let strayed = seen.filter(|_| self.strayed.contains(&row.id));
+        keep_ignored(desired, &ignored, of, row, strayed);
+        decision.changes = changes(of, row, seen, strayed.is_some(), desired, &ignored);
         for change in &mut decision.changes {
             let forced =
                 |field: &String| Path::parse(field).is_ok_and(|p| change.path.starts_with(&p));
@@ -328,58 +319,28 @@ impl<'a> Draft<'a> {
             || row.outputs != now
             || row.depends_on != decision.depends_on
             || row.options != decision.options
-            || row.version != of.version
-            || self.facts.uncertain.contains_key(&row.id)
+            || row.provider != decision.provider
+            // An update whose end nobody saw; or what the program leaves to the cloud.
+            || self.strayed.contains(&row.id)
         {
             decision.action = Some(Action::Record);
         }
         (decision, now)
     }
 
-    /// The fields to change: what the program wants anew, and what drifted from what it wants.
-    fn changes(
-        &self,
-        of: &ResourceType,
-        row: &Record,
-        seen: Option<&Seen>,
-        desired: &Value,
-    ) -> Vec<FieldChange> {
-        let mut changes = diff(of.inputs, &row.inputs, desired, Against::Sent, Cause::Program);
-        let uncertain = self.facts.uncertain.get(&row.id);
-        if let Some(uncertain) = uncertain {
-            // Whether that update reached what can not be read back is unknown: send it again.
-            let maybe = diff(of.inputs, &uncertain.inputs, desired, Against::Sent, Cause::Program);
-            let hidden =
-                |c: &FieldChange| of.inputs.field(c.path.top()).is_some_and(|f| f.write_only);
-            let known: Vec<Path> = changes.iter().map(|c| c.path.clone()).collect();
-            changes.extend(maybe.into_iter().filter(|c| hidden(c) && !known.contains(&c.path)));
-        }
-        let Some(seen) = seen else {
-            return changes;
+    /// What the row will say of the options that outlive the declaration.
+    fn recorded_options(&self, node: &Node) -> RecordedOptions {
+        let id_of = |of: &ResourceRef| {
+            let decision = self.decisions.get(of.node.0 as usize)?.as_ref()?;
+            Some((self.program.node(of.node).address.clone(), decision.id))
         };
-        let left = row.seen.as_ref().unwrap_or(&row.inputs);
-        fn at<'v>(value: &'v Value, name: &str) -> &'v Value {
-            static NULL: Value = Value::Null;
-            value.get(name).unwrap_or(&NULL)
+        RecordedOptions {
+            protect: node.options.protect,
+            retain: node.options.retain,
+            deleted_with: node.options.deleted_with.as_ref().and_then(id_of).map(|(_, id)| id),
+            replace_with: node.options.replace_with.iter().filter_map(id_of).collect(),
+            trigger: node.options.trigger.clone(),
         }
-        for field in of.inputs.fields {
-            if field.write_only {
-                continue;
-            }
-            let is = at(&seen.inputs, field.name);
-            let wanted = at(desired, field.name);
-            let asked = changes.iter().any(|c| c.path.top() == field.name);
-            if asked {
-                // The cloud has it already: by hand, or by an update that was cut off.
-                if wanted.is_known() && same(field, is, wanted, Against::Seen) {
-                    changes.retain(|c| c.path.top() != field.name);
-                }
-            } else if uncertain.is_some() || !same(field, at(left, field.name), is, Against::Seen) {
-                let (was, wants) = (only(field.name, is.clone()), only(field.name, wanted.clone()));
-                changes.extend(diff(of.inputs, &was, &wants, Against::Seen, Cause::Drift));
-            }
-        }
-        changes
     }
 
     fn reasons(
@@ -404,22 +365,40 @@ impl<'a> Draft<'a> {
             decision.replaced |= !of.resumable;
         }
         if let (Some(was), Some(is)) = (&row.options.trigger, &node.options.trigger)
-            && was.open() != is.open()
+            && !same_value(was, is)
         {
             decision.reasons.push(Reason::Triggered);
+            decision.replaced = true;
+        }
+        if !(self.facts.same_place)(&row.provider, &decision.provider) {
+            decision.reasons.push(Reason::OtherProvider(row.provider.clone()));
             decision.replaced = true;
         }
         let bound = node.options.replace_with.iter().chain(&node.options.deleted_with);
         for other in bound {
             let other = other.node.0 as usize;
-            let renewed = self.decisions[other]
-                .as_ref()
-                .is_some_and(|d| d.action == Some(Action::Create) && d.row.is_some());
+            let address = &self.program.graph[NodeIndex::new(other)].address;
+            let renewed = self.decisions[other].as_ref().is_some_and(|d| {
+                // Now, or in a run that did not get as far as this resource.
+                let was = row.options.replace_with.iter().find(|(at, _)| at == address);
+                was.is_some_and(|(_, id)| *id != d.id)
+                    || (d.action == Some(Action::Create) && d.row.is_some())
+            });
             if renewed && other < index.index() {
-                let address = self.program.graph[NodeIndex::new(other)].address.clone();
+                let address = address.clone();
                 decision.reasons.push(Reason::ReplacedWith(address));
                 decision.replaced = true;
             }
+        }
+        // It lives on an object that is not its host any more.
+        if let (Some(was), Some(is), false) =
+            (row.options.deleted_with, decision.options.deleted_with, decision.replaced)
+            && was != is
+            && let Some(host) = node.options.deleted_with
+        {
+            let address = self.program.node(host.node).address.clone();
+            decision.reasons.push(Reason::ReplacedWith(address));
+            decision.replaced = true;
         }
         if self.facts.replace.contains(&node.address) {
             decision.reasons.push(Reason::Requested);
@@ -445,10 +424,6 @@ impl<'a> Draft<'a> {
         needs.sort_unstable();
         needs.dedup();
         needs
-    }
-
-    fn id_of(&self, node: NodeId) -> Option<ResourceId> {
-        self.decisions.get(node.0 as usize)?.as_ref().map(|decision| decision.id)
     }
 
     fn new_id(&mut self, address: &Address, desired: &Value) -> ResourceId {
@@ -577,32 +552,5 @@ pub(super) fn problem(node: &Node, field: Option<&str>, message: String) -> Prob
         field: field.map(str::to_owned),
         message,
         declared_at: node.declared_at.to_string(),
-    }
-}
-
-fn only(name: &'static str, value: Value) -> Value {
-    let mut map = Map::with_capacity(1);
-    map.insert(name, value);
-    Value::Map(map)
-}
-
-/// Sets the value at `path`, if the way there exists.
-fn set(value: &mut Value, path: &[Segment], to: Value) {
-    match (path, value) {
-        ([], place) => *place = to,
-        ([Segment::Key(key)], Value::Map(map)) => {
-            map.insert(key.clone(), to);
-        }
-        ([Segment::Key(key), rest @ ..], Value::Map(map)) => {
-            if let Some(inner) = map.get_mut(key) {
-                set(inner, rest, to);
-            }
-        }
-        ([Segment::Index(i), rest @ ..], Value::List(items)) => {
-            if let Some(inner) = items.get_mut(*i) {
-                set(inner, rest, to);
-            }
-        }
-        _ => {}
     }
 }

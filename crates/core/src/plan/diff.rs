@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    schema::{Field, Schema},
+    schema::{Field, ResourceType, Schema},
     value::{Map, Path, Segment, Value},
 };
 
@@ -92,6 +92,24 @@ pub(crate) fn mark_secrets(sent: &Value, observed: Value) -> Value {
         }
         (_, observed) => observed,
     }
+}
+
+/// Outputs as they are kept: secrets marked, by the schema and by the inputs that they echo.
+pub(crate) fn mark_outputs(of: &ResourceType, inputs: &Value, outputs: Value) -> Value {
+    let Value::Map(map) = outputs else { return Value::Null };
+    let mut marked = Map::with_capacity(map.len());
+    for (key, value) in map {
+        let field = of.outputs.fields.iter().find(|field| field.name == key);
+        let echoes = inputs.get(&key).is_some_and(Value::has_secret);
+        let secret = field.is_some_and(|field| field.secret || (field.echo && echoes));
+        marked.insert(key, if secret { value.into_secret() } else { value });
+    }
+    Value::Map(marked)
+}
+
+/// Whether two values are the same, be they secret or not.
+pub(crate) fn same_value(one: &Value, other: &Value) -> bool {
+    same(&Field::new(""), one, other, Against::Sent)
 }
 
 struct Differ {

@@ -5,6 +5,7 @@ use crate::{
     identity::Address,
     provider::ProviderError,
     state::StateError,
+    value::Value,
 };
 
 /// Why no plan could be made. Nothing was changed.
@@ -46,6 +47,20 @@ pub enum PlanError {
         address: Address,
         /// What is wrong.
         message: String,
+    },
+    /// A provider points to another place than the one where its objects were made.
+    #[error(
+        "the objects of `{stack}` were made through the provider `{provider}` at {was}, and it points to {now} now: they would all seem to be gone. Point it there again, or use another stack or state for the other place"
+    )]
+    OtherTarget {
+        /// The stack.
+        stack: String,
+        /// The provider.
+        provider: String,
+        /// Where it pointed.
+        was: Value,
+        /// Where it points.
+        now: Value,
     },
     /// A lookup needs a value that only apply can tell.
     #[error(

@@ -9,7 +9,7 @@ use crate::{
     identity::{Address, ResourceId, Seed},
     provider::Seen,
     schema::ResourceType,
-    state::{Change, Pin, Snapshot},
+    state::{Change, Pin, Record, Snapshot},
     value::Value,
 };
 
@@ -48,10 +48,10 @@ pub(crate) enum Want {
 
 /// An update of an earlier run whose end nobody saw.
 #[derive(Clone, Debug)]
-pub(crate) struct Uncertain {
-    /// What it was going to send.
-    pub(crate) inputs: Value,
-}
+pub(crate) struct Uncertain {}
+
+/// The name of the provider of a kind, by the options of its declaration and by its row.
+pub(crate) type ProviderOf<'a> = dyn Fn(&str, &Options, Option<&Record>) -> Option<String> + 'a;
 
 /// Everything that the pure planner knows beside the program.
 pub(crate) struct Facts<'a> {
@@ -75,8 +75,10 @@ pub(crate) struct Facts<'a> {
     pub(crate) seed: Seed,
     /// The type of a kind, for rows that the program does not declare.
     pub(crate) types: &'a dyn Fn(&str, &str) -> Option<&'static ResourceType>,
-    /// The default provider's name for a kind.
-    pub(crate) provider_of: &'a dyn Fn(&str, &Options) -> Option<String>,
+    /// The name of the provider that a resource of a kind goes through.
+    pub(crate) provider_of: &'a ProviderOf<'a>,
+    /// Whether two providers, by name, point to the same place.
+    pub(crate) same_place: &'a dyn Fn(&str, &str) -> bool,
     /// Validates a declared resource.
     pub(crate) validate: &'a dyn Fn(&mut crate::check::Check<'_>, &str, &str),
 }

@@ -4,6 +4,8 @@
 //! seed: no clock, no randomness, no I/O, no async. What it returns is plain data that apply can
 //! follow without deciding anything.
 
+mod baseline;
+mod changes;
 mod decide;
 mod diff;
 mod error;
@@ -15,9 +17,11 @@ mod step;
 
 use std::sync::Arc;
 
+pub(crate) use baseline::{forget, settled};
+pub(crate) use changes::ignored;
 pub(crate) use decide::compute;
 pub use diff::{Cause, FieldChange};
-pub(crate) use diff::{mark_secrets, unsent_changes};
+pub(crate) use diff::{mark_outputs, mark_secrets, same_value, unsent_changes};
 pub use error::PlanError;
 pub(crate) use facts::{Facts, Uncertain, Want};
 pub use facts::{Observation, RefreshMode};

@@ -1,10 +1,11 @@
 //! What to do with each recorded object that the program no longer means: the backward half of a plan.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{Action, Observation, Reason, Want, decide::Draft};
 use crate::{
     identity::ResourceId,
+    provider::physical_id,
     state::{Record, Role, Status},
 };
 
@@ -70,7 +71,33 @@ pub(super) fn decide(draft: &mut Draft<'_>) -> Vec<Removal> {
         });
     }
     draft.protected.extend(protected);
+    keep_shared(draft, &mut removals);
     go_with_hosts(draft, removals)
+}
+
+/// An object that another row means too is not deleted: two addresses came to name one object
+/// whose create does not mind that it is there, such as an attachment of a policy to a role.
+fn keep_shared(draft: &Draft<'_>, removals: &mut [Removal]) {
+    if !removals.iter().any(|removal| removal.action == Action::Delete) {
+        return;
+    }
+    let going: HashSet<ResourceId> = removals.iter().map(|removal| removal.row).collect();
+    let records = &draft.facts.snapshot.records;
+    let object = |record: &Record| {
+        let of = (draft.facts.types)(&record.provider, &record.kind)?;
+        let id = physical_id(of, &record.outputs)?.to_owned();
+        Some((record.provider.clone(), of.kind, id))
+    };
+    let stays = |record: &&Record| record.status != Status::Absent && !going.contains(&record.id);
+    let kept: HashMap<_, &Record> =
+        records.values().filter(stays).filter_map(|r| Some((object(r)?, r))).collect();
+    for removal in removals.iter_mut().filter(|removal| removal.action == Action::Delete) {
+        if let Some(other) = object(&records[&removal.row]).and_then(|object| kept.get(&object)) {
+            removal.action = Action::Forget;
+            removal.delete_first = false;
+            removal.reasons.push(Reason::SharedWith(other.address.clone()));
+        }
+    }
 }
 
 /// The program's word counts where it still declares the resource, the record's where it does not.

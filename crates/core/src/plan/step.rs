@@ -78,10 +78,14 @@ pub enum Reason {
     ReplacedWith(Address),
     /// Its trigger value changed.
     Triggered,
+    /// It went through this provider before, which points to another place.
+    OtherProvider(String),
     /// The user asked for it.
     Requested,
     /// An earlier run replaced it and did not get to delete it.
     Deposed,
+    /// Another resource is the same object, and keeps it.
+    SharedWith(Address),
     /// It goes with the object it lives on.
     GoesWith(Address),
     /// It is retained in the cloud.
@@ -102,6 +106,8 @@ impl fmt::Display for Reason {
             Reason::Replaced => f.write_str("replaced"),
             Reason::ReplacedWith(address) => write!(f, "replaced with {address}"),
             Reason::Triggered => f.write_str("its trigger changed"),
+            Reason::OtherProvider(was) => write!(f, "it was made through the provider {was}"),
+            Reason::SharedWith(address) => write!(f, "{address} is the same object and keeps it"),
             Reason::Requested => f.write_str("asked for"),
             Reason::Deposed => f.write_str("left over from an earlier replacement"),
             Reason::GoesWith(address) => write!(f, "goes with {address}"),

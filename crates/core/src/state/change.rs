@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Intent, Pin, Record, Snapshot};
+use super::{Intent, Pin, ProviderTarget, Record, Snapshot};
 use crate::{
     identity::{Address, ResourceId},
     value::Value,
@@ -24,6 +24,8 @@ pub enum Change {
     Pin(Pin),
     /// Forgets the answer of a lookup.
     Unpin(Address),
+    /// Records where a provider points.
+    Target(ProviderTarget),
     /// Replaces the outputs of the stack.
     Exports(Value),
 }
@@ -49,6 +51,9 @@ impl Snapshot {
             }
             Change::Unpin(address) => {
                 self.pins.remove(&address);
+            }
+            Change::Target(target) => {
+                self.targets.insert(target.provider.clone(), target);
             }
             Change::Exports(exports) => self.exports = exports,
         }

@@ -27,9 +27,14 @@ pub struct Record {
     /// The inputs that were last sent.
     pub inputs: Value,
     /// The state that was seen right after they were sent, in the shape of the inputs. What the
-    /// cloud makes of an input is known from the difference, and is not drift.
+    /// cloud makes of an input is known from the difference, and is not drift. Places that an update
+    /// changed are unknown until it is seen to have settled.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub seen: Option<Value>,
+    /// The write-only inputs whose value in the cloud is not known, because the end of an update of
+    /// them was not seen. They are sent again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unsure: Vec<String>,
     /// The outputs it last reported.
     pub outputs: Value,
     /// The objects it needs; it is deleted before them.
@@ -42,6 +47,22 @@ pub struct Record {
 }
 
 impl Record {
+    /// The object's state as far as it is known: what was seen of it, or else what was sent.
+    #[must_use]
+    pub fn last_known(&self) -> &Value {
+        // While an update has not settled, what was seen has holes.
+        self.seen.as_ref().filter(|seen| seen.is_known()).unwrap_or(&self.inputs)
+    }
+
+    /// The row of an object whose address another one took. What the replacing program says of
+    /// keeping the old object counts, also for a run that finds it after a crash.
+    #[must_use]
+    pub fn into_deposed(mut self, retain: bool) -> Self {
+        self.role = Role::Deposed;
+        self.options.retain = retain;
+        self
+    }
+
     /// The row of an object that was deleted to be replaced. What does not exist needs nothing, so
     /// it refers to no other row; others may still refer to it.
     #[must_use]
@@ -95,6 +116,9 @@ pub struct RecordedOptions {
     /// It goes with this object, without a call of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_with: Option<ResourceId>,
+    /// It is replaced when one of these addresses means another object than this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replace_with: Vec<(Address, ResourceId)>,
     /// The trigger value of the last apply.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub trigger: Option<Value>,
@@ -138,6 +162,15 @@ pub struct Pin {
     pub query: Value,
     /// What was answered.
     pub answer: Value,
+}
+
+/// Where a provider pointed: an object is only there for who looks at the same place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProviderTarget {
+    /// The provider's name.
+    pub provider: String,
+    /// Its [`Provider::target`](crate::Provider::target).
+    pub target: Value,
 }
 
 /// What is written is there, also when it is null: only an absent field is none.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Intent, Pin, Record};
+use super::{Change, Intent, Pin, ProviderTarget, Record};
 use crate::{
     identity::{Address, ResourceId},
     provider::BoxFuture,
@@ -24,6 +24,9 @@ pub struct Snapshot {
     pub intents: BTreeMap<ResourceId, Intent>,
     /// The recorded answers of lookups.
     pub pins: BTreeMap<Address, Pin>,
+    /// Where each provider pointed when it last changed something, by its name.
+    #[serde(default)]
+    pub targets: BTreeMap<String, ProviderTarget>,
     /// The outputs of the stack at its last complete apply: a map, or null before the first.
     pub exports: Value,
 }

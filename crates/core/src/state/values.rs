@@ -1,6 +1,6 @@
 //! Every value that a row holds, visited: what a store seals before it writes and opens after it reads.
 
-use super::{Change, Intent, Pin, Record, Snapshot};
+use super::{Change, Intent, Pin, ProviderTarget, Record, Snapshot};
 use crate::value::Value;
 
 impl Record {
@@ -50,6 +50,20 @@ impl Pin {
     }
 }
 
+impl ProviderTarget {
+    /// Replaces every value in this target by what `f` makes of it.
+    ///
+    /// # Errors
+    /// The first error of `f`.
+    pub fn try_map_values<E>(
+        mut self,
+        f: &mut impl FnMut(Value) -> Result<Value, E>,
+    ) -> Result<Self, E> {
+        self.target = f(self.target)?;
+        Ok(self)
+    }
+}
+
 impl Change {
     /// Replaces every value in this change by what `f` makes of it.
     ///
@@ -63,6 +77,7 @@ impl Change {
             Change::Open(intent) => Change::Open(intent.try_map_values(f)?),
             Change::Put(record) => Change::Put(Box::new(record.try_map_values(f)?)),
             Change::Pin(pin) => Change::Pin(pin.try_map_values(f)?),
+            Change::Target(target) => Change::Target(target.try_map_values(f)?),
             Change::Exports(exports) => Change::Exports(f(exports)?),
             plain @ (Change::Close(_) | Change::Remove(_) | Change::Unpin(_)) => plain,
         })
@@ -93,6 +108,11 @@ impl Snapshot {
                 .pins
                 .into_iter()
                 .map(|(address, pin)| Ok((address, pin.try_map_values(f)?)))
+                .collect::<Result<_, E>>()?,
+            targets: self
+                .targets
+                .into_iter()
+                .map(|(provider, target)| Ok((provider, target.try_map_values(f)?)))
                 .collect::<Result<_, E>>()?,
             exports: f(self.exports)?,
             lineage: self.lineage,

@@ -3,7 +3,7 @@
 use super::Random;
 use crate::{
     identity::{Address, ResourceId, Seed},
-    state::{Change, Intent, Pin, Record, RecordedOptions, Role, Status, Verb},
+    state::{Change, Intent, Pin, ProviderTarget, Record, RecordedOptions, Role, Status, Verb},
     value::Value,
 };
 
@@ -36,7 +36,7 @@ pub fn changes(random: &mut Random) -> Vec<Change> {
 fn change(random: &mut Random) -> Change {
     let n = random.below(12);
     let (id, address) = (id(n), Address::new(NAMES[n as usize]));
-    match random.below(12) {
+    match random.below(13) {
         0..=3 => Change::Put(Box::new(record(random, n))),
         4 => Change::Remove(id),
         5 | 6 => Change::Open(Intent {
@@ -53,6 +53,10 @@ fn change(random: &mut Random) -> Change {
             answer: value(random, 2),
         }),
         10 => Change::Unpin(address),
+        11 => Change::Target(ProviderTarget {
+            provider: NAMES[n as usize].to_owned(),
+            target: value(random, 2),
+        }),
         _ => Change::Exports(value(random, 3)),
     }
 }
@@ -74,6 +78,7 @@ pub(super) fn record(random: &mut Random, n: u64) -> Record {
         role: *random.pick(&[Role::Current, Role::Deposed]),
         status: random.pick(&statuses).clone(),
         inputs: value(random, 3),
+        unsure: vec!["user_data".to_owned(); random.below(2) as usize],
         seen: (random.below(2) == 0).then(|| value(random, 2)),
         outputs: value(random, 3),
         depends_on: (0..random.below(3)).map(id).collect(),
@@ -81,6 +86,7 @@ pub(super) fn record(random: &mut Random, n: u64) -> Record {
             protect: random.below(2) == 0,
             retain: random.below(2) == 0,
             deleted_with: (random.below(4) == 0).then(|| id(0)),
+            replace_with: vec![("a".into(), id(0)); random.below(2) as usize],
             trigger: (random.below(4) == 0).then(|| value(random, 1)),
         },
         declared_at: "src/main.rs:1:1".into(),

@@ -58,6 +58,13 @@ impl Path {
         self.0.starts_with(&other.0)
     }
 
+    /// The largest place on the way that has a place of its own: the list, of an element in one.
+    #[must_use]
+    pub(crate) fn unit(&self) -> Path {
+        let keys = self.0.iter().take_while(|segment| matches!(segment, Segment::Key(_)));
+        Self(keys.cloned().collect())
+    }
+
     /// The value at this path.
     #[must_use]
     pub fn of<'v>(&self, value: &'v Value) -> Option<&'v Value> {

@@ -252,3 +252,18 @@ async fn exports_are_recorded_and_read() {
     assert_eq!(live.get(&stack.outputs).unwrap(), "a#1");
     assert_eq!(world.state().exports.to_string(), r#"{id: "a#1"}"#);
 }
+
+#[tokio::test]
+async fn a_text_may_have_braces_beside_its_placeholders() {
+    let world = World::new();
+    let text = |s: &mut Scope<'_>| {
+        let a = s.add("a", thing(&[]));
+        s.add("b", Thing::builder().label(text!("{{{}}} }}{{{{", a.id)).build());
+    };
+    world.settle(text).await;
+    let b = world.cloud.object("b#1").unwrap();
+    assert_eq!(b.inputs.get("label").unwrap().as_str(), Some("{a#1} }{{"));
+    let wrong = World::stack(|s| drop(s.add("a", Thing::builder().label(text!("{x}")).build())));
+    let error = world.engine().plan(&wrong).await.err().unwrap().to_string();
+    assert!(error.contains("a single brace"), "{error}");
+}

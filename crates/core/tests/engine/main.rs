@@ -4,7 +4,12 @@
 
 mod basics;
 mod crash;
+mod document;
+mod drift;
 mod failure;
+mod partial;
+mod places;
 mod random;
 mod replacement;
+mod upgrade;
 mod world;

@@ -1,0 +1,194 @@
+//! What changes on one object: what the program wants anew, and what drifted from what it wants.
+//!
+//! Pure, and cheap where nothing changes: one comparison of what was sent, one of what is there.
+
+use super::{
+    Cause, FieldChange, baseline,
+    diff::{Against, diff, same},
+};
+use crate::{
+    declare::Node,
+    provider::Seen,
+    schema::{Field, ResourceType},
+    state::Record,
+    value::{Map, Path, Segment, Value},
+};
+
+static NULL: Value = Value::Null;
+
+/// The fields that a declaration asked not to act on.
+pub(crate) fn ignored(node: &Node) -> Vec<Path> {
+    node.options.ignore_changes.iter().filter_map(|text| Path::parse(text).ok()).collect()
+}
+
+/// The fields in which the cloud differs from what the last apply left there. A field that the
+/// program leaves to the cloud is compared only if something was seen in it then.
+pub(super) fn drifted(of: &ResourceType, record: &Record, seen: &Seen) -> Vec<FieldChange> {
+    let left = baseline::left(record, seen);
+    if *left == seen.inputs {
+        return Vec::new();
+    }
+    diff(of.inputs, &left, &seen.inputs, Against::Seen, Cause::Drift)
+}
+
+pub(super) fn is_ignored(change: &FieldChange, ignored: &[Path]) -> bool {
+    ignored.iter().any(|path| change.path.starts_with(path))
+}
+
+/// Puts what is there where the program asked to ignore changes. Where nothing was looked at, or
+/// nothing is otherwise than it was left, that is what was last sent.
+pub(super) fn keep_ignored(
+    desired: &mut Value,
+    ignored: &[Path],
+    of: &ResourceType,
+    row: &Record,
+    seen: Option<&Seen>,
+) {
+    for path in ignored {
+        let Some(field) = of.inputs.field(path.top()) else { continue };
+        let drifted = seen.filter(|seen| {
+            let left = baseline::left(row, seen);
+            let (left, is) = (at(&left, field.name), at(&seen.inputs, field.name));
+            !field.write_only && !same(field, left, is, Against::Seen)
+        });
+        let from = drifted.map_or(&row.inputs, |seen| &seen.inputs);
+        put(desired, path.segments(), path.of(from).cloned());
+    }
+}
+
+/// Sets or removes the value at `path`. Maps on the way are made where there is something to set.
+fn put(value: &mut Value, path: &[Segment], to: Option<Value>) {
+    match (path, value) {
+        ([], place) => *place = to.unwrap_or(Value::Null),
+        ([Segment::Key(key)], Value::Map(map)) => match to {
+            Some(to) => {
+                map.insert(key.clone(), to);
+            }
+            None => {
+                map.remove(key);
+            }
+        },
+        ([Segment::Key(key), rest @ ..], Value::Map(map)) => {
+            if let Some(inner) = map.get_mut(key) {
+                put(inner, rest, to);
+            }
+        }
+        ([Segment::Index(i), rest @ ..], Value::List(items)) => {
+            if let Some(inner) = items.get_mut(*i) {
+                put(inner, rest, to);
+            }
+        }
+        ([Segment::Key(_), ..], place @ Value::Null) if to.is_some() => {
+            *place = Value::Map(Map::new());
+            put(place, path, to);
+        }
+        _ => {}
+    }
+}
+
+/// The fields to change; `strayed` says whether the object may be otherwise than it was left.
+pub(super) fn changes(
+    of: &ResourceType,
+    row: &Record,
+    seen: Option<&Seen>,
+    strayed: bool,
+    desired: &Value,
+    ignored: &[Path],
+) -> Vec<FieldChange> {
+    let mut changes = diff(of.inputs, &row.inputs, desired, Against::Sent, Cause::Program);
+    for name in &row.unsure {
+        if !changes.iter().any(|change| change.path.top() == name) {
+            changes.push(FieldChange {
+                path: Path::field(name.clone()),
+                old: at(&row.inputs, name).clone(),
+                new: at(desired, name).clone(),
+                replace: false,
+                cause: Cause::Program,
+            });
+        }
+    }
+    if let Some(seen) = seen.filter(|_| strayed || !changes.is_empty()) {
+        let left = baseline::left(row, seen);
+        for field in of.inputs.fields.iter().filter(|field| !field.write_only) {
+            let (left, is) = (at(&left, field.name), at(&seen.inputs, field.name));
+            reconcile(field, of, left, is, at(desired, field.name), &mut changes);
+        }
+    }
+    changes.retain(|change| !is_ignored(change, ignored));
+    changes
+}
+
+/// Brings the changes of one field in line with what is there.
+fn reconcile(
+    field: &Field,
+    of: &ResourceType,
+    left: &Value,
+    is: &Value,
+    wanted: &Value,
+    changes: &mut Vec<FieldChange>,
+) {
+    let asked = changes.iter().any(|change| change.path.top() == field.name);
+    if asked && wanted.is_known() && same(field, is, wanted, Against::Seen) {
+        // The cloud has it already: by hand, or by an update that was cut off.
+        changes.retain(|change| change.path.top() != field.name);
+        return;
+    }
+    if same(field, left, is, Against::Seen) {
+        return;
+    }
+    // Only what drifted is put back. What the cloud merely writes in another way stays.
+    let (left, is, wanted) = (only(field, left), only(field, is), only(field, wanted));
+    let drifted = diff(of.inputs, &left, &is, Against::Seen, Cause::Drift);
+    let drifted: Vec<Path> = drifted.iter().map(|change| change.path.unit()).collect();
+    for change in diff(of.inputs, &is, &wanted, Against::Seen, Cause::Drift) {
+        let unit = change.path.unit();
+        if !drifted.iter().any(|path| meet(path, &unit)) {
+            continue;
+        }
+        // Where the program asks for something else anyway, that is all there is to say. But the
+        // elements of a list have no place of their own: each that has to go or come is named.
+        let known = |other: &FieldChange| match change.path == unit {
+            true => meet(&other.path, &unit),
+            false => {
+                let covers = unit.starts_with(&other.path);
+                let same = other.old == change.old && other.new == change.new;
+                covers || (same && other.path.starts_with(&unit))
+            }
+        };
+        if !changes.iter().any(known) {
+            changes.push(change);
+        }
+    }
+}
+
+/// Whether one of the two places lies in the other.
+fn meet(one: &Path, other: &Path) -> bool {
+    one.starts_with(other) || other.starts_with(one)
+}
+
+fn at<'v>(value: &'v Value, name: &str) -> &'v Value {
+    value.get(name).unwrap_or(&NULL)
+}
+
+fn only(field: &Field, value: &Value) -> Value {
+    let mut map = Map::with_capacity(1);
+    map.insert(field.name, value.clone());
+    Value::Map(map)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_ignored_is_kept_at_every_depth() {
+        let mut value: Value =
+            serde_json::from_str(r#"{"tags": null, "list": [{"a": 1}]}"#).unwrap();
+        let path = |text| Path::parse(text).unwrap();
+        put(&mut value, path("tags.x").segments(), Some("1".into()));
+        put(&mut value, path("list[0].a").segments(), None);
+        put(&mut value, path("list[7].a").segments(), Some("1".into()));
+        put(&mut value, path("none.x").segments(), None);
+        assert_eq!(value.to_string(), r#"{list: [{}], tags: {x: "1"}}"#);
+    }
+}
