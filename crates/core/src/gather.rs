@@ -161,7 +161,8 @@ impl<'g> Gatherer<'g> {
                     if let Some(row) = snapshot.records.get(&record.id) {
                         recovery.repairs.extend(self.unsure_row(row, &record));
                     }
-                    recovery.uncertain.insert(record.id, Uncertain {});
+                    let Record { id, inputs, depends_on, .. } = *record;
+                    recovery.uncertain.insert(id, Uncertain { inputs, depends_on });
                 }
                 Outcome::Deleting { record } => {
                     // Out of sight is not yet gone: an address stays taken while the gateway that

@@ -48,7 +48,12 @@ pub(crate) enum Want {
 
 /// An update of an earlier run whose end nobody saw.
 #[derive(Clone, Debug)]
-pub(crate) struct Uncertain {}
+pub(crate) struct Uncertain {
+    /// What it was going to send.
+    pub(crate) inputs: Value,
+    /// What its object needs, if it reached it.
+    pub(crate) depends_on: Vec<ResourceId>,
+}
 
 /// The name of the provider of a kind, by the options of its declaration and by its row.
 pub(crate) type ProviderOf<'a> = dyn Fn(&str, &Options, Option<&Record>) -> Option<String> + 'a;
@@ -81,4 +86,22 @@ pub(crate) struct Facts<'a> {
     pub(crate) same_place: &'a dyn Fn(&str, &str) -> bool,
     /// Validates a declared resource.
     pub(crate) validate: &'a dyn Fn(&mut crate::check::Check<'_>, &str, &str),
+}
+
+impl Facts<'_> {
+    /// The objects that a recorded one may refer to, once each: an update whose end nobody saw may
+    /// have reached it or not.
+    pub(crate) fn needs(&self, record: &Record) -> Vec<ResourceId> {
+        let sent = self.uncertain.get(&record.id).into_iter().flat_map(|sent| &sent.depends_on);
+        let mut needs: Vec<ResourceId> = record
+            .depends_on
+            .iter()
+            .chain(&record.options.deleted_with)
+            .chain(sent)
+            .copied()
+            .collect();
+        needs.sort_unstable();
+        needs.dedup();
+        needs
+    }
 }

@@ -196,8 +196,8 @@ impl Arrangement<'_> {
     fn removals(&mut self, removals: &[Removal]) {
         let records = &self.draft.facts.snapshot.records;
         for record in records.values() {
-            for needed in &record.depends_on {
-                self.dependents.entry(*needed).or_default().push(record.id);
+            for needed in self.draft.facts.needs(record) {
+                self.dependents.entry(needed).or_default().push(record.id);
             }
         }
         for (node, decision) in self.draft.decisions.iter().enumerate() {
@@ -289,7 +289,7 @@ impl Arrangement<'_> {
         // An orphan lets go of what it uses before that is changed.
         if removal.replaced_by.is_none() {
             let record = &self.draft.facts.snapshot.records[&removal.row];
-            for used in &record.depends_on {
+            for used in &self.draft.facts.needs(record) {
                 if let Some(&node) = self.node_of_row.get(used)
                     && let Some(change) = self.of_node[node]
                     && self.steps[change.index()].action == Action::Update

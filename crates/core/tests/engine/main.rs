@@ -7,6 +7,7 @@ mod crash;
 mod document;
 mod drift;
 mod failure;
+mod order;
 mod partial;
 mod places;
 mod random;
