@@ -275,16 +275,15 @@ impl Executor<'_> {
 
     pub(super) fn deleted(&mut self, id: StepId) {
         let step = self.step(id);
-        for row in &step.takes_along {
-            self.remove(*row);
-        }
         if step.leaves_row {
-            if let Ok(row) = self.row(id) {
-                self.put(row.into_absent());
+            for row in step.takes_along.iter().chain([&step.id]) {
+                if let Some(row) = self.records.get(row).cloned() {
+                    self.put(row.into_absent());
+                }
+                self.close(*row);
             }
-            self.close(step.id);
         } else {
-            self.remove(step.id);
+            self.remove_rows(step);
         }
         self.after.push(Then::Finish(id));
     }

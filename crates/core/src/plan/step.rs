@@ -153,7 +153,8 @@ pub struct Step {
     pub observed: Option<Seen>,
     /// The object whose address this create takes.
     pub replaces: Option<ResourceId>,
-    /// Whether a delete leaves the row behind as absent, because its replacement comes after it.
+    /// Whether a delete leaves its row, and those that go with it, behind as absent: others refer to
+    /// them for a while yet.
     pub leaves_row: bool,
     /// Rows that go with this one, without a call of their own.
     pub takes_along: Vec<ResourceId>,
