@@ -41,7 +41,7 @@ pub use identity::{Address, Identity, ParseIdError, ResourceId, Seed};
 pub use output::{Input, Output, all, json, zip};
 pub use plan::{
     Action, Cause, Drift, FieldChange, Observation, Plan, PlanData, PlanError, Reason, Recovered,
-    RefreshMode, Step, StepId, Summary,
+    RefreshMode, Step, StepId, Summary, Takeover,
 };
 pub use provider::{
     BoxFuture, CreateFailure, ErrorKind, Handler, LookupHandler, Provider, ProviderError, Registry,

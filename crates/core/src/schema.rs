@@ -98,7 +98,8 @@ pub struct Field {
     pub json: bool,
     /// Whether upper and lower case are the same.
     pub case_insensitive: bool,
-    /// Whether two objects may not share its value; a replacement that keeps it must delete first.
+    /// Whether two objects may not share its value, and that of the type's other unique fields; a
+    /// replacement that keeps them must delete first.
     pub unique: bool,
     /// Whether it is a map from the user's own keys; with [`Field::nested`], a map to such structs.
     pub keyed: bool,

@@ -89,12 +89,24 @@ pub(crate) fn compute(program: &Program, facts: Facts<'_>) -> Result<PlanData, P
         let (stack, problems) = (program.stack.to_string(), draft.problems);
         return Err(PlanError::Invalid { stack, problems });
     }
-    draft.delete_first_cascade();
-    let removals = removals::decide(&mut draft);
-    if !draft.protected.is_empty() {
-        return Err(PlanError::Protected { addresses: draft.protected });
-    }
-    let steps = order::arrange(&draft, removals)?;
+    let steps = loop {
+        draft.delete_first_cascade();
+        let removals = removals::decide(&mut draft);
+        if !draft.protected.is_empty() {
+            return Err(PlanError::Protected { addresses: draft.protected });
+        }
+        match order::arrange(&draft, &removals)? {
+            order::Arranged::Steps(steps) => break steps,
+            // Each time there are more of them, so this ends.
+            order::Arranged::DeleteFirst(nodes) => {
+                for node in nodes {
+                    if let Some(decision) = &mut draft.decisions[node] {
+                        decision.delete_first = true;
+                    }
+                }
+            }
+        }
+    };
     let unchanged = draft.decisions.iter().flatten().filter(|d| d.is_unchanged()).count();
     drop(draft);
     Ok(PlanData {

@@ -1,5 +1,7 @@
 //! Why no plan could be made. Nothing was changed, whatever the reason.
 
+use std::fmt;
+
 use crate::{
     declare::{Problem, error_list},
     identity::Address,
@@ -31,6 +33,15 @@ pub enum PlanError {
     Cycle {
         /// The steps, as action and address.
         members: Vec<String>,
+    },
+    /// Unique values would have to change hands in a way that no order of steps allows.
+    #[error(
+        "no order of steps lets these unique values change hands:{}\nfree one of them in a run of its own, or have one of these resources replaced",
+        takeover_list(takeovers)
+    )]
+    Exchange {
+        /// Who takes what from whom.
+        takeovers: Vec<Takeover>,
     },
     /// No provider has the type.
     #[error("no provider is there for `{kind}` at {address}: add one that has it to the engine")]
@@ -96,6 +107,28 @@ pub enum PlanError {
     /// The system gave no randomness.
     #[error("no random seed: {0}")]
     Seed(String),
+}
+
+/// A unique value that one resource is to have and another one has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Takeover {
+    /// Who is to have it.
+    pub taker: Address,
+    /// Who has it.
+    pub holder: Address,
+    /// The fields that are unique, together.
+    pub fields: Vec<String>,
+}
+
+impl fmt::Display for Takeover {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { taker, holder, fields } = self;
+        write!(f, "{taker} takes the `{}` that {holder} has", fields.join("` and `"))
+    }
+}
+
+fn takeover_list(takeovers: &[Takeover]) -> String {
+    takeovers.iter().map(|takeover| format!("\n  - {takeover}")).collect()
 }
 
 fn lines(addresses: &[(Address, String)]) -> String {

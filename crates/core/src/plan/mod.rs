@@ -5,6 +5,7 @@
 //! follow without deciding anything.
 
 mod baseline;
+mod canonical;
 mod changes;
 mod decide;
 mod diff;
@@ -22,7 +23,7 @@ pub(crate) use changes::ignored;
 pub(crate) use decide::compute;
 pub use diff::{Cause, FieldChange};
 pub(crate) use diff::{mark_outputs, mark_secrets, same_value, unsent_changes};
-pub use error::PlanError;
+pub use error::{PlanError, Takeover};
 pub(crate) use facts::{Facts, Uncertain, Want};
 pub use facts::{Observation, RefreshMode};
 use serde::{Deserialize, Serialize};

@@ -171,6 +171,14 @@ impl Cloud {
         }
     }
 
+    /// Gives an object another name behind everybody's back.
+    pub fn rename(&self, id: &str, name: &str) {
+        self.edit(id, "name", name.into());
+        if let Some(object) = self.world().objects.get_mut(id) {
+            object.name = Some(name.to_owned());
+        }
+    }
+
     /// Removes an object behind everybody's back, references or not.
     pub fn lose(&self, id: &str) {
         self.world().objects.remove(id);

@@ -4,12 +4,15 @@
 use std::time::{Duration, Instant};
 
 use formwork_core::{
-    RefreshMode, Scope,
+    Declaration, Output, PlanError, RefreshMode, Scope,
     testing::{Fault, Op, Thing, ThingHandle},
 };
 
+use proptest::prelude::*;
+
 use crate::{
     basics::thing,
+    random::cases,
     replacement::fixed,
     world::{World, at},
 };
@@ -154,4 +157,219 @@ async fn a_plan_grows_with_what_goes_behind_a_hub_and_no_faster() {
     let edges: usize = plan.data().steps.iter().map(|step| step.after.len()).sum();
     assert!(edges < 4 * count, "{edges} edges");
     assert!(took < Duration::from_secs(5), "{took:?}");
+}
+
+fn named(name: &str) -> Declaration<Thing> {
+    Thing::builder().name(name).build()
+}
+
+/// Names are given from the first list, then from the second; an empty one is no resource.
+async fn rename(world: &World, first: &[&'static str], then: &[&'static str]) -> Vec<String> {
+    let program = |names: Vec<&'static str>| {
+        move |scope: &mut Scope<'_>| {
+            for (address, name) in ["a", "b", "c"].into_iter().zip(&names) {
+                if !name.is_empty() {
+                    scope.add(address, named(name));
+                }
+            }
+        }
+    };
+    world.settle(program(first.to_vec())).await;
+    world.settle(program(then.to_vec())).await
+}
+
+#[tokio::test]
+async fn a_key_is_freed_by_a_delete_before_an_update_takes_it() {
+    let log = rename(&World::new(), &["x", "y"], &["y"]).await;
+    assert_eq!(log, ["delete b", "update a"]);
+}
+
+#[tokio::test]
+async fn a_key_is_freed_by_an_update_before_a_create_takes_it() {
+    let log = rename(&World::new(), &["", "x"], &["x", "z"]).await;
+    assert_eq!(log, ["update b", "create a"]);
+}
+
+#[tokio::test]
+async fn keys_that_move_up_in_a_row_are_taken_in_the_order_they_are_freed() {
+    let log = rename(&World::new(), &["1", "2", "3"], &["2", "3", "4"]).await;
+    assert_eq!(log, ["update c", "update b", "update a"]);
+}
+
+#[tokio::test]
+async fn a_key_that_was_changed_by_hand_is_freed_where_it_is() {
+    let world = World::new();
+    let program = |b: &'static str| {
+        move |scope: &mut Scope<'_>| {
+            scope.add("b", named(b));
+            scope.add("a", named("1"));
+        }
+    };
+    world.settle(program("2")).await;
+    world.cloud.rename("a#1", "3");
+    assert_eq!(world.settle(program("3")).await, ["update a", "update b"]);
+}
+
+#[tokio::test]
+async fn replacements_that_exchange_their_keys_delete_as_few_as_needed_first() {
+    let program = |names: [&'static str; 3]| {
+        move |scope: &mut Scope<'_>| {
+            for (address, name) in ["a", "b", "c"].into_iter().zip(names) {
+                scope.add(address, named(name).replace_on(["name"]));
+            }
+        }
+    };
+    let world = World::new();
+    world.settle(program(["1", "2", "3"])).await;
+    let log = world.settle(program(["2", "3", "1"])).await;
+    assert_eq!(log, ["delete c", "create b", "delete b", "create a", "delete a", "create c"]);
+    for refused in ["a", "b", "c"] {
+        for op in [Op::Create, Op::Delete] {
+            let world = World::new();
+            world.settle(program(["1", "2", "3"])).await;
+            world.cloud.fail(op, refused, 1, Fault::Refuse);
+            assert!(world.up(program(["2", "3", "1"])).await.is_err());
+            world.settle(program(["2", "3", "1"])).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_replaced_lets_what_is_changed_in_place_take_its_key() {
+    let world = World::new();
+    let program = |a: &'static str, b: &'static str| {
+        move |scope: &mut Scope<'_>| {
+            scope.add("a", named(a));
+            scope.add("b", named(b).replace_on(["name"]));
+        }
+    };
+    world.settle(program("1", "2")).await;
+    assert_eq!(world.settle(program("2", "1")).await, ["delete b", "update a", "create b"]);
+}
+
+/// `a` is bound to the old key through what it depends on: it comes after `new`, which takes the key
+/// of what the old `a` still uses.
+#[tokio::test]
+async fn what_stands_between_a_key_and_its_taker_goes_first_too() {
+    let world = World::new();
+    let program = |address: &'static str| {
+        move |scope: &mut Scope<'_>| {
+            let key = scope.add(address, named("k"));
+            scope.add("a", fixed("1", Some(&key)));
+        }
+    };
+    world.settle(program("old")).await;
+    let log = world.settle(program("new")).await;
+    assert_eq!(log, ["delete a", "delete old", "create new", "create a"]);
+}
+
+#[tokio::test]
+async fn keys_that_can_not_be_exchanged_in_place_are_told_and_nothing_is_done() {
+    let program = |a: &'static str, b: &'static str, secret: bool| {
+        move |scope: &mut Scope<'_>| {
+            for (address, name) in [("a", a), ("b", b)] {
+                let name = Output::known(name.to_owned());
+                let name = if secret { name.secret() } else { name };
+                scope.add(address, Thing::builder().name(name).build());
+            }
+        }
+    };
+    for secret in [false, true] {
+        let world = World::new();
+        world.settle(program("one", "two", secret)).await;
+        let stack = World::stack(program("two", "one", secret));
+        let error = world.engine().plan(&stack).await.err().unwrap().to_string();
+        assert_eq!(
+            error,
+            "no order of steps lets these unique values change hands:\
+             \n  - a takes the `name` that b has\
+             \n  - b takes the `name` that a has\
+             \nfree one of them in a run of its own, or have one of these resources replaced"
+        );
+        let plan = world.engine().plan(&stack).replace("a").await.unwrap();
+        assert_eq!(world.apply(plan).await.unwrap(), ["delete a", "update b", "create a"]);
+    }
+}
+
+#[tokio::test]
+async fn secret_keys_are_told_apart() {
+    let world = World::new();
+    let program = |names: [&'static str; 2]| {
+        move |scope: &mut Scope<'_>| {
+            for (address, name) in ["a", "b"].into_iter().zip(names) {
+                let name = Output::known(name.to_owned()).secret();
+                scope.add(address, Thing::builder().name(name).build());
+            }
+        }
+    };
+    world.settle(program(["one", "two"])).await;
+    assert_eq!(world.settle(program(["three", "four"])).await.len(), 2);
+    assert_eq!(world.settle(program(["four", "five"])).await, ["update b", "update a"]);
+}
+
+/// A resource that has a key, or none, and refers to what stands before it.
+#[derive(Clone, Debug)]
+struct Keyed {
+    key: usize,
+    replaces: bool,
+    on: Vec<usize>,
+}
+
+fn keyed() -> impl Strategy<Value = Option<Keyed>> {
+    let on = prop::collection::vec(1usize..4, 0..2);
+    let keyed = (0usize..6, any::<bool>(), on);
+    prop::option::weighted(0.8, keyed.prop_map(|(key, replaces, on)| Keyed { key, replaces, on }))
+}
+
+fn declare(program: &[Option<Keyed>], scope: &mut Scope<'_>) {
+    let mut made: Vec<ThingHandle> = Vec::new();
+    let mut taken = std::collections::BTreeSet::new();
+    for (i, keyed) in program.iter().enumerate() {
+        let Some(Keyed { key, replaces, on }) = keyed else { continue };
+        let name = (*key > 0 && taken.insert(key)).then(|| format!("k{key}"));
+        let refs: Vec<_> = on
+            .iter()
+            .filter_map(|up| Some(made[made.len().checked_sub(*up)?].id.clone()))
+            .collect();
+        let thing = Thing::builder().maybe_name(name).refs(refs).build();
+        made.push(
+            scope.add(format!("r{i}"), if *replaces { thing.replace_on(["name"]) } else { thing }),
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_keys_change_hands_in_one_run_or_no_plan_is_made(
+        rounds in prop::collection::vec(prop::collection::vec(keyed(), 5), 2..4)
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let world = World::new();
+            world.cloud.lenient();
+            for program in &rounds {
+                let stack = World::stack(|scope| declare(program, scope));
+                match world.engine().plan(&stack).await {
+                    Ok(plan) => {
+                        let text = plan.to_string();
+                        let done = world.apply(plan).await;
+                        prop_assert!(done.is_ok(), "{}\n{text}", done.unwrap_err());
+                        world.assert_settled(|scope| declare(program, scope)).await;
+                    }
+                    // What is replaced can always go first.
+                    Err(PlanError::Exchange { .. }) => {
+                        prop_assert!(program.iter().flatten().any(|keyed| !keyed.replaces));
+                    }
+                    Err(error) => prop_assert!(false, "{error}"),
+                }
+            }
+            Ok(())
+        })?;
+    }
 }

@@ -198,7 +198,7 @@ async fn live(rounds: Vec<Round>) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn cases() -> u32 {
+pub(crate) fn cases() -> u32 {
     std::env::var("FORMWORK_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(300)
 }
 

@@ -6,6 +6,7 @@
 //! its members.
 
 mod going;
+mod keys;
 mod soft;
 
 use std::collections::{HashMap, HashSet};
@@ -42,7 +43,15 @@ struct Arrangement<'d> {
     soft: Vec<Soft>,
 }
 
-pub(super) fn arrange(draft: &Draft<'_>, removals: Vec<Removal>) -> Result<Vec<Step>, PlanError> {
+/// What became of the attempt to order the steps.
+pub(super) enum Arranged {
+    Steps(Vec<Step>),
+    /// Unique values change hands among these nodes and others, so that their old objects have to go
+    /// before the new ones come.
+    DeleteFirst(Vec<usize>),
+}
+
+pub(super) fn arrange(draft: &Draft<'_>, removals: &[Removal]) -> Result<Arranged, PlanError> {
     let mut arrangement = Arrangement {
         draft,
         steps: Vec::new(),
@@ -58,11 +67,18 @@ pub(super) fn arrange(draft: &Draft<'_>, removals: Vec<Removal>) -> Result<Vec<S
     let mut users = None;
     if !removals.is_empty() {
         let users = users.insert(Users::of_all(draft.facts));
-        arrangement.removals(users, &removals);
-        arrangement.unique_keys(&removals);
+        arrangement.removals(users, removals);
     }
-    let order = arrangement.settle(users.as_ref(), &removals)?;
-    Ok(finish(arrangement.steps, &arrangement.weights, &order, forward))
+    let next = arrangement.next();
+    if topological(&next).is_none() {
+        return Err(arrangement.cycle(&next));
+    }
+    let delete_first = arrangement.hand_over(removals)?;
+    if !delete_first.is_empty() {
+        return Ok(Arranged::DeleteFirst(delete_first));
+    }
+    let order = arrangement.settle(users.as_ref(), removals)?;
+    Ok(Arranged::Steps(finish(arrangement.steps, &arrangement.weights, &order, forward)))
 }
 
 impl Arrangement<'_> {
@@ -179,53 +195,13 @@ impl Arrangement<'_> {
         }
     }
 
-    /// An object that takes over the unique key of one that goes comes after it.
-    fn unique_keys(&mut self, removals: &[Removal]) {
-        let mut keys: HashMap<(String, String), StepId> = HashMap::new();
-        for removal in removals.iter().filter(|r| r.action == Action::Delete) {
-            let record = &self.draft.facts.snapshot.records[&removal.row];
-            let Some(of) = (self.draft.facts.types)(&record.provider, &record.kind) else {
-                continue;
-            };
-            for field in of.inputs.fields.iter().filter(|f| f.unique) {
-                if let Some(value) = record.inputs.get(field.name).filter(|v| !v.is_null()) {
-                    let key = (record.kind.clone(), format!("{}={value}", field.name));
-                    keys.insert(key, self.of_row[&removal.row]);
-                }
-            }
-        }
-        if keys.is_empty() {
-            return;
-        }
-        for (node, step) in self.of_node.iter().enumerate() {
-            let Some(step) = *step else { continue };
-            if self.steps[step.index()].action != Action::Create {
-                continue;
-            }
-            let declared = &self.draft.program.graph[NodeIndex::new(node)];
-            for field in declared.kind.inputs().fields.iter().filter(|f| f.unique) {
-                if let Some(value) = self.draft.inputs[node].get(field.name) {
-                    let key = (declared.kind.name().to_owned(), format!("{}={value}", field.name));
-                    if let Some(&gone) = keys.get(&key) {
-                        let weight = Weight::Key;
-                        self.soft.push(Soft { before: gone, after: step, weight });
-                    }
-                }
-            }
-        }
-    }
-
     /// Adds the soft edges that hold, and returns a topological order.
     fn settle(
         &mut self,
         users: Option<&Users>,
         removals: &[Removal],
     ) -> Result<Vec<StepId>, PlanError> {
-        let next = self.next();
-        if topological(&next).is_none() {
-            return Err(self.cycle(&next));
-        }
-        let kept = choose(next, &self.soft);
+        let kept = choose(self.next(), &self.soft);
         let mut early = HashSet::new();
         for (edge, kept) in std::mem::take(&mut self.soft).into_iter().zip(kept) {
             if kept {

@@ -1,0 +1,205 @@
+//! Unique values that change hands: whoever has one lets go of it before another takes it.
+//!
+//! All unique fields of a type are one key together, as they are for a replacement that keeps it.
+//! What only apply can tell is not compared.
+
+use std::collections::HashMap;
+
+use petgraph::graph::NodeIndex;
+
+use super::{
+    super::{
+        Action, Observation, PlanError, StepId, Takeover,
+        canonical::Canonical,
+        decide::Decision,
+        diff::{Against, same},
+        removals::Removal,
+    },
+    Arrangement,
+    soft::{Soft, Weight, choose, components, topological},
+};
+use crate::{
+    schema::{Field, Schema},
+    state::{Record, Status},
+    value::Value,
+};
+
+/// A key of one type at one provider.
+type Key<'d> = (&'d str, &'d str, Vec<Canonical>);
+
+/// A key that goes from one resource to another: the step that frees it, and the one that takes it.
+struct Handover {
+    frees: StepId,
+    takes: StepId,
+    fields: Vec<String>,
+}
+
+/// How many have a key before and after, the step that frees it, and the step that takes it.
+#[derive(Default)]
+struct Hands {
+    had: u32,
+    wanted: u32,
+    freed: Option<StepId>,
+    taken: Option<(StepId, &'static Schema)>,
+}
+
+impl Arrangement<'_> {
+    /// Lets whoever takes a key wait for whoever frees it. Where that can not be, returns the nodes
+    /// whose old object has to go before the new one comes.
+    pub(super) fn hand_over(&mut self, removals: &[Removal]) -> Result<Vec<usize>, PlanError> {
+        let handovers = self.handovers(removals);
+        let mut next = self.next();
+        for handover in &handovers {
+            next[handover.frees.index()].push(handover.takes);
+        }
+        if handovers.is_empty() || topological(&next).is_some() {
+            for Handover { frees, takes, .. } in handovers {
+                self.wait(takes, frees);
+            }
+            return Ok(Vec::new());
+        }
+        // What may as well go before it comes anew, unless the program says otherwise.
+        let mut nodes = Vec::new();
+        let mut create_first = Vec::new();
+        for removal in removals.iter().filter(|r| r.action == Action::Delete) {
+            let Some(node) = removal.replaced_by else { continue };
+            let may = |decision: &&Decision| decision.replaced && !decision.delete_first;
+            let decision = self.draft.decisions[node].as_ref().filter(may);
+            let asked = self.draft.program.graph[NodeIndex::new(node)].options.delete_first;
+            if let (Some(_), None, Some(before)) = (decision, asked, self.of_node[node]) {
+                let after = self.of_row[&removal.row];
+                next[before.index()].retain(|step| *step != after);
+                nodes.push(node);
+                create_first.push(Soft { before, after, weight: Weight::Moves });
+            }
+        }
+        if topological(&next).is_none() {
+            let component = components(&next);
+            let stuck = |handover: &&Handover| {
+                component[handover.frees.index()] == component[handover.takes.index()]
+            };
+            let takeover = |handover: &Handover| Takeover {
+                taker: self.steps[handover.takes.index()].address.clone(),
+                holder: self.steps[handover.frees.index()].address.clone(),
+                fields: handover.fields.clone(),
+            };
+            let takeovers = handovers.iter().filter(stuck).map(takeover).collect();
+            return Err(PlanError::Exchange { takeovers });
+        }
+        let kept = choose(next, &create_first);
+        Ok(nodes.into_iter().zip(kept).filter(|(_, kept)| !kept).map(|(node, _)| node).collect())
+    }
+
+    fn handovers(&self, removals: &[Removal]) -> Vec<Handover> {
+        let draft = self.draft;
+        let records = &draft.facts.snapshot.records;
+        let mut keys: HashMap<Key<'_>, Hands> = HashMap::new();
+        for (node, decision) in draft.decisions.iter().enumerate() {
+            let Some(decision) = decision else { continue };
+            let schema = draft.program.graph[NodeIndex::new(node)].kind.inputs();
+            let row = records.get(&decision.id);
+            let held = row.and_then(|row| self.key_of(row, schema));
+            let wanted = self.wanted_key(node, decision, row, schema);
+            let step = self.of_node[node].filter(|_| held != wanted);
+            if let Some(key) = held {
+                let hands = keys.entry(key).or_default();
+                hands.had += 1;
+                hands.freed = step;
+            }
+            if let Some(key) = wanted {
+                let hands = keys.entry(key).or_default();
+                hands.wanted += 1;
+                hands.taken = step.map(|step| (step, schema));
+            }
+        }
+        for removal in removals.iter().filter(|r| r.action == Action::Delete) {
+            let record = &records[&removal.row];
+            let of = (draft.facts.types)(&record.provider, &record.kind);
+            if let Some(key) = of.and_then(|of| self.key_of(record, of.inputs)) {
+                let hands = keys.entry(key).or_default();
+                hands.had += 1;
+                hands.freed = Some(self.of_row[&removal.row]);
+            }
+        }
+        let handover = |hands: Hands| {
+            let (frees, (takes, schema)) = (hands.freed?, hands.taken?);
+            // Where two have the same value at one time, it is not that value which is unique.
+            let shared = hands.had > 1 || hands.wanted > 1;
+            // A replacement that keeps its own key has decided for its order already.
+            let own = self.steps[takes.index()].replaces == Some(self.steps[frees.index()].id);
+            let fields = unique(schema).map(|field| field.name.to_owned()).collect();
+            (!shared && !own).then_some(Handover { frees, takes, fields })
+        };
+        let mut handovers: Vec<Handover> = keys.into_values().filter_map(handover).collect();
+        handovers.sort_unstable_by_key(|handover| (handover.takes, handover.frees));
+        handovers
+    }
+
+    /// The key that a recorded object has in the cloud.
+    fn key_of<'r>(&self, record: &'r Record, schema: &Schema) -> Option<Key<'r>> {
+        let facts = self.draft.facts;
+        let gone = facts.observed.get(&record.id) == Some(&Observation::Gone)
+            // A delete that was cut off may not be done with its object yet.
+            && !facts.deleting.contains(&record.id);
+        if gone || record.status == Status::Absent {
+            return None;
+        }
+        key(&record.provider, &record.kind, schema, |field| self.value_of(record, field))
+    }
+
+    /// What an object has in a field: as the program sent it, or as it was changed behind its back.
+    fn value_of<'r>(&'r self, record: &'r Record, field: &Field) -> &'r Value {
+        let sent = at(&record.inputs, field);
+        match self.draft.facts.observed.get(&record.id) {
+            Some(Observation::There(seen)) if !field.write_only => {
+                let is = at(&seen.inputs, field);
+                let left = record.seen.as_ref().map_or(sent, |seen| at(seen, field));
+                // What the cloud makes of a value is not how a program writes it.
+                if !sent.is_null() && same(field, left, is, Against::Seen) { sent } else { is }
+            }
+            _ => sent,
+        }
+    }
+
+    /// The key that a declared resource will have.
+    fn wanted_key<'r>(
+        &'r self,
+        node: usize,
+        decision: &'r Decision,
+        row: Option<&'r Record>,
+        schema: &Schema,
+    ) -> Option<Key<'r>> {
+        let kind = self.draft.program.graph[NodeIndex::new(node)].kind.name();
+        key(&decision.provider, kind, schema, |field| {
+            let wanted = at(&self.draft.inputs[node], field);
+            match row {
+                _ if !field.defaulted || !wanted.is_null() => wanted,
+                // What the program leaves to the cloud stays as it is, or is yet to be chosen.
+                Some(row) => self.value_of(row, field),
+                None => &Value::Unknown,
+            }
+        })
+    }
+}
+
+fn unique(schema: &Schema) -> impl Iterator<Item = &'static Field> {
+    schema.fields.iter().filter(|field| field.unique)
+}
+
+fn at<'v>(inputs: &'v Value, field: &Field) -> &'v Value {
+    inputs.get(field.name).unwrap_or(&Value::Null)
+}
+
+/// The key that `value` gives each field of; `None` if there is none, or not all of it is known.
+fn key<'r, 'v>(
+    provider: &'r str,
+    kind: &'r str,
+    schema: &Schema,
+    value: impl Fn(&Field) -> &'v Value,
+) -> Option<Key<'r>> {
+    if unique(schema).all(|field| value(field).is_null()) {
+        return None;
+    }
+    let parts = unique(schema).map(|field| Canonical::of(field, value(field)));
+    Some((provider, kind, parts.collect::<Option<_>>()?))
+}
