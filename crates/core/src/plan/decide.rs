@@ -16,7 +16,7 @@ use super::{
     order, removals,
 };
 use crate::{
-    check::Check,
+    check::{Check, Peers},
     declare::{Node, NodeKind, Problem, Program, ResourceRef},
     expr::NodeId,
     identity::{Address, ResourceId},
@@ -467,6 +467,7 @@ impl<'a> Draft<'a> {
 
     fn validate(&mut self) {
         let mut problems = std::mem::take(&mut self.problems);
+        let peers = Peers::of(self.program);
         for (index, decision) in self.program.graph.node_indices().zip(&self.decisions) {
             let Some(decision) = decision else { continue };
             let node = &self.program.graph[index];
@@ -474,6 +475,7 @@ impl<'a> Draft<'a> {
                 program: self.program,
                 node: NodeId(u32::try_from(index.index()).unwrap_or(u32::MAX)),
                 inputs: &self.inputs,
+                peers: &peers,
                 problems: &mut problems,
             };
             (self.facts.validate)(&mut check, &decision.provider, node.kind.name());
