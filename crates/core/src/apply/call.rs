@@ -1,6 +1,6 @@
 //! One call to a provider, as a message: what is asked, and what came of it.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use crate::{
     identity::Identity,
@@ -27,11 +27,9 @@ pub(super) enum Answer {
     Updated(Result<Value, ProviderError>),
     Settled(Result<Settling, ProviderError>),
     Deleted(Result<Deletion, ProviderError>),
-    /// A wait is over: the step asks again.
-    Awake,
 }
 
-/// A message from a call or a timer to the dispatcher.
+/// A message from a call to the dispatcher.
 pub(super) struct Message {
     pub(super) step: StepId,
     pub(super) answer: Answer,
@@ -75,20 +73,4 @@ pub(super) fn call(
         };
         Message { step, answer }
     })
-}
-
-/// Wakes a step after a while.
-pub(super) fn sleep(step: StepId, duration: Duration) -> Pending {
-    Box::pin(async move {
-        tokio::time::sleep(duration).await;
-        Message { step, answer: Answer::Awake }
-    })
-}
-
-/// How long to wait before the `n`th attempt again: doubling from 200 ms to 20 s, and spread by
-/// the step's number so that a throttled crowd does not come back as one.
-pub(super) fn backoff(step: StepId, attempt: u32) -> Duration {
-    let base = 200u64.saturating_mul(1 << attempt.min(7)).min(20_000);
-    let spread = u64::from(step.0.wrapping_mul(2_654_435_761) % 1000);
-    Duration::from_millis(base / 2 + base * spread / 2000)
 }

@@ -7,6 +7,7 @@
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap, HashSet, VecDeque},
+    pin::pin,
     time::Duration,
 };
 
@@ -89,6 +90,8 @@ pub(super) struct Executor<'r> {
     pub(super) running: HashMap<StepId, Running>,
     /// Calls in flight, and calls whose intent is being written.
     pub(super) slots: usize,
+    /// Steps that wait, without a slot and without a call, and until when.
+    pub(super) asleep: BinaryHeap<Reverse<(Instant, StepId)>>,
     /// Steps that have the right to call again, in the order they woke.
     pub(super) awake: VecDeque<StepId>,
     pub(super) calls: FuturesUnordered<Pending>,
@@ -155,6 +158,7 @@ impl<'r> Executor<'r> {
             ready,
             running: HashMap::new(),
             slots: 0,
+            asleep: BinaryHeap::new(),
             awake: VecDeque::new(),
             calls: FuturesUnordered::new(),
             batch: Vec::new(),
@@ -178,12 +182,20 @@ impl<'r> Executor<'r> {
     pub(super) async fn drive(&mut self) {
         let mut heartbeat = tokio::time::interval(self.settings.lease_ttl / 3);
         heartbeat.reset();
+        let mut alarm = pin!(tokio::time::sleep(Duration::ZERO));
         loop {
+            self.wake();
             self.start_ready();
-            self.start_commit();
-            let busy = !self.calls.is_empty() || self.committing.is_some();
-            if !busy || self.stage == Cancelling::Abort {
+            // What is done without a write may release more.
+            while self.start_commit() {
+                self.start_ready();
+            }
+            if !self.is_busy() || self.stage == Cancelling::Abort {
                 return;
+            }
+            let waking = self.next_waking();
+            if let Some(at) = waking.filter(|at| *at != alarm.deadline()) {
+                alarm.as_mut().reset(at);
             }
             let stage = self.stage;
             tokio::select! {
@@ -196,6 +208,7 @@ impl<'r> Executor<'r> {
                     }
                 } => self.committed(committed),
                 stage = self.cancel.past(stage), if stage < Cancelling::Abort => self.cancelled(stage),
+                () = &mut alarm, if waking.is_some() => {}
                 Some(message) = self.calls.next(), if !self.calls.is_empty() => self.received(message),
                 _ = heartbeat.tick() => {
                     if let Err(error) = self.settings.store.renew(self.lease).await {
@@ -204,6 +217,13 @@ impl<'r> Executor<'r> {
                 }
             }
         }
+    }
+
+    /// Whether something is on its way that will say so when it is there. Nothing that could start
+    /// is left behind when not: with no call in flight every slot is free, and what finished
+    /// without a write was followed up before.
+    fn is_busy(&self) -> bool {
+        !self.calls.is_empty() || !self.asleep.is_empty() || self.committing.is_some()
     }
 
     pub(super) fn halted(&self) -> bool {
@@ -263,24 +283,25 @@ impl<'r> Executor<'r> {
         u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Writes what has gathered, if nothing is being written.
-    pub(super) fn start_commit(&mut self) {
+    /// Writes what has gathered, if nothing is being written. With nothing to write, what waited
+    /// for it goes on at once; returns whether something did.
+    pub(super) fn start_commit(&mut self) -> bool {
         if self.committing.is_some() || self.broken.is_some() {
-            return;
+            return false;
         }
         if self.batch.is_empty() {
-            // Nothing to make durable: what waits on it may go on at once.
-            for then in std::mem::take(&mut self.after) {
+            let after = std::mem::take(&mut self.after);
+            let released = !after.is_empty();
+            for then in after {
                 self.then(then);
             }
-            if self.batch.is_empty() {
-                return;
-            }
+            return released;
         }
         let batch = std::mem::take(&mut self.batch);
         let after = std::mem::take(&mut self.after);
         let write = self.settings.store.commit(self.lease, self.version, batch.clone());
         self.committing = Some(Commit { write, batch, after });
+        false
     }
 
     pub(super) fn committed(&mut self, result: Result<u64, StateError>) {
@@ -322,11 +343,13 @@ impl<'r> Executor<'r> {
             Some((_, all)) => all.extend(unsaved),
             None => self.broken = Some((error, unsaved)),
         }
+        self.abandon_waiting();
     }
 
     pub(super) fn cancelled(&mut self, stage: Cancelling) {
         self.stage = stage;
         self.events.event(Event::Cancelling { abort: stage == Cancelling::Abort });
+        self.abandon_waiting();
     }
 
     /// Records what is left to record, says what was not tried, and ends the run.

@@ -14,6 +14,7 @@ mod live;
 mod receive;
 mod run;
 mod send;
+mod wait;
 
 pub use cancel::{CancelToken, Cancelling};
 pub use error::{ApplyError, Failure, Report, Skipped};

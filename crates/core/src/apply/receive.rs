@@ -1,12 +1,10 @@
 //! What came of a call: rows, failures, and who may go on.
 
-use std::{cmp::Reverse, time::Duration};
-
-use tokio::time::Instant;
+use std::cmp::Reverse;
 
 use super::{
     Event, Failure, Skipped,
-    call::{Answer, Ask, Message, backoff, sleep},
+    call::{Answer, Ask, Message},
     executor::{Executor, Progress, Then},
 };
 use crate::{
@@ -18,56 +16,9 @@ use crate::{
     value::{Map, Value},
 };
 
-/// How often a call that failed in a way that passes is made again.
-const ATTEMPTS: u32 = 10;
-
 impl Executor<'_> {
-    /// Waits without a slot, then asks again.
-    pub(super) fn wait(&mut self, id: StepId, duration: Duration) {
-        let deadline = self.running(id).deadline;
-        if Instant::now().checked_add(duration).is_none_or(|then| then > deadline) {
-            let took = Instant::now() - self.running(id).started;
-            let message = format!("it was not done after {} s", took.as_secs());
-            self.failed(id, ProviderError::new(ErrorKind::Timeout, "formwork", message), None);
-            return;
-        }
-        if self.halted() {
-            // The row says how far it is; the next run goes on waiting.
-            self.abandoned(id);
-            return;
-        }
-        let for_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        let of = self.info(id);
-        self.events.event(Event::StepWaiting { of, for_ms });
-        self.calls.push(sleep(id, duration));
-    }
-
-    /// Whether the call is made again after this error.
-    pub(super) fn retries(&mut self, id: StepId, error: &ProviderError) -> bool {
-        let passes = matches!(error.kind, ErrorKind::Throttled | ErrorKind::Transient);
-        let attempt = self.running(id).attempt;
-        if !passes || attempt >= ATTEMPTS || self.halted() {
-            return false;
-        }
-        self.running(id).attempt += 1;
-        let pause = backoff(id, attempt);
-        let in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-        let of = self.info(id);
-        self.events.event(Event::StepRetrying { of, in_ms, error: error.clone() });
-        self.calls.push(sleep(id, pause));
-        true
-    }
-
     pub(super) fn received(&mut self, message: Message) {
         let id = message.step;
-        if matches!(message.answer, Answer::Awake) {
-            if self.halted() {
-                self.abandoned(id);
-            } else {
-                self.awake.push_back(id);
-            }
-            return;
-        }
         self.slots -= 1;
         match message.answer {
             Answer::Created(Ok(outputs)) => self.created(id, outputs),
@@ -105,7 +56,6 @@ impl Executor<'_> {
                     self.failed(id, error, None);
                 }
             }
-            Answer::Awake => {}
         }
     }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
 mod basics;
+mod bounds;
 mod crash;
 mod failure;
 mod random;
