@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::time::{Instant, timeout_at};
+
 use crate::{
     identity::Identity,
     plan::StepId,
@@ -27,6 +29,8 @@ pub(super) enum Answer {
     Updated(Result<Value, ProviderError>),
     Settled(Result<Settling, ProviderError>),
     Deleted(Result<Deletion, ProviderError>),
+    /// There is none: the step's time was over, and the call was dropped.
+    OutOfTime,
 }
 
 /// A message from a call to the dispatcher.
@@ -37,40 +41,58 @@ pub(super) struct Message {
 
 pub(super) type Pending = BoxFuture<'static, Message>;
 
-/// Makes the call. The future owns all it needs, so that the dispatcher keeps its hands free.
+impl Ask {
+    /// What is waited for after this was asked.
+    pub(super) fn awaited(&self) -> &'static str {
+        match self {
+            Ask::Create { .. } => "an answer to its create",
+            Ask::Update { .. } => "an answer to its update",
+            Ask::Settle { .. } => "it to be ready",
+            Ask::Delete { .. } => "it to be gone",
+        }
+    }
+}
+
+/// Makes the call, and drops it at `deadline`. The future owns all it needs, so that the
+/// dispatcher keeps its hands free.
 pub(super) fn call(
     step: StepId,
     provider: Arc<dyn Provider>,
     kind: String,
     identity: Identity,
     ask: Ask,
+    deadline: Instant,
 ) -> Pending {
     Box::pin(async move {
-        let missing = || {
-            let message = format!("the provider `{}` no longer has `{kind}`", provider.name());
-            ProviderError::new(ErrorKind::Provider, "formwork", message)
-        };
-        let handler: Option<&dyn Handler> = provider.handler(&kind);
-        let answer = match (ask, handler) {
-            (Ask::Create { inputs }, Some(handler)) => {
-                Answer::Created(handler.create(&identity, &inputs).await)
-            }
-            (Ask::Create { .. }, None) => {
-                Answer::Created(Err(CreateFailure { error: missing(), partial: None }))
-            }
-            (Ask::Update { known, inputs, changes }, Some(handler)) => {
-                Answer::Updated(handler.update(&identity, &known, &inputs, &changes).await)
-            }
-            (Ask::Update { .. }, None) => Answer::Updated(Err(missing())),
-            (Ask::Settle { known }, Some(handler)) => {
-                Answer::Settled(handler.settle(&identity, &known).await)
-            }
-            (Ask::Settle { .. }, None) => Answer::Settled(Err(missing())),
-            (Ask::Delete { known }, Some(handler)) => {
-                Answer::Deleted(handler.delete(&identity, &known).await)
-            }
-            (Ask::Delete { .. }, None) => Answer::Deleted(Err(missing())),
-        };
-        Message { step, answer }
+        let answer = timeout_at(deadline, answer(&*provider, &kind, &identity, ask)).await;
+        Message { step, answer: answer.unwrap_or(Answer::OutOfTime) }
     })
+}
+
+async fn answer(provider: &dyn Provider, kind: &str, identity: &Identity, ask: Ask) -> Answer {
+    let missing = || {
+        let message = format!("the provider `{}` no longer has `{kind}`", provider.name());
+        ProviderError::new(ErrorKind::Provider, "formwork", message)
+    };
+    let handler: Option<&dyn Handler> = provider.handler(kind);
+    match (ask, handler) {
+        (Ask::Create { inputs }, Some(handler)) => {
+            Answer::Created(handler.create(identity, &inputs).await)
+        }
+        (Ask::Create { .. }, None) => {
+            Answer::Created(Err(CreateFailure { error: missing(), partial: None }))
+        }
+        (Ask::Update { known, inputs, changes }, Some(handler)) => {
+            Answer::Updated(handler.update(identity, &known, &inputs, &changes).await)
+        }
+        (Ask::Update { .. }, None) => Answer::Updated(Err(missing())),
+        (Ask::Settle { known }, Some(handler)) => {
+            Answer::Settled(handler.settle(identity, &known).await)
+        }
+        (Ask::Settle { .. }, None) => Answer::Settled(Err(missing())),
+        (Ask::Delete { known }, Some(handler)) => {
+            Answer::Deleted(handler.delete(identity, &known).await)
+        }
+        (Ask::Delete { .. }, None) => Answer::Deleted(Err(missing())),
+    }
 }

@@ -30,9 +30,6 @@ use crate::{
     value::{Map, Value},
 };
 
-/// What a verb may take when its declaration does not say.
-pub(super) const TIMEOUT: Duration = Duration::from_secs(30 * 60);
-
 /// What is done when a batch is durable.
 pub(super) enum Then {
     Call(StepId, Ask),
@@ -58,7 +55,8 @@ pub(super) enum Progress {
 
 pub(super) struct Running {
     pub(super) started: Instant,
-    pub(super) deadline: Instant,
+    /// When its timeout is over, which is counted from its first call; absent before that.
+    pub(super) deadline: Option<Instant>,
     pub(super) attempt: u32,
     /// What to ask when it wakes.
     pub(super) again: Option<Ask>,
@@ -268,10 +266,9 @@ impl<'r> Executor<'r> {
     }
 
     pub(super) fn running(&mut self, id: StepId) -> &mut Running {
-        let now = Instant::now();
-        self.running.entry(id).or_insert(Running {
-            started: now,
-            deadline: now + TIMEOUT,
+        self.running.entry(id).or_insert_with(|| Running {
+            started: Instant::now(),
+            deadline: None,
             attempt: 0,
             again: None,
             exists: false,

@@ -56,6 +56,10 @@ impl Executor<'_> {
                     self.failed(id, error, None);
                 }
             }
+            Answer::OutOfTime => {
+                let error = self.out_of_time(id);
+                self.failed(id, error, None);
+            }
         }
     }
 

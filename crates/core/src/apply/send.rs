@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{
     Event,
     call::{Ask, call},
-    executor::{Executor, Running, TIMEOUT, Then},
+    executor::{Executor, Then},
 };
 use crate::{
     expr::NodeId,
@@ -20,6 +20,12 @@ use crate::{
     value::{Map, Path, Value},
 };
 
+/// What a verb may take when its declaration does not say.
+const TIMEOUT: Duration = Duration::from_secs(30 * 60);
+
+/// The end of a timeout that the clock can not count to.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 impl Executor<'_> {
     pub(super) fn start(&mut self, id: StepId) {
         let step = self.step(id);
@@ -29,18 +35,8 @@ impl Executor<'_> {
                 self.events.event(Event::StepStarted(info));
             }
         }
-        let now = Instant::now();
-        let timeout = self.timeout(id);
-        self.running.insert(
-            id,
-            Running {
-                started: now,
-                deadline: now.checked_add(timeout).unwrap_or(now + TIMEOUT),
-                attempt: 0,
-                again: None,
-                exists: false,
-            },
-        );
+        // From now on it counts as running.
+        self.running(id);
         let started = match step.action {
             Action::Join => {
                 self.finished(id);
@@ -64,12 +60,23 @@ impl Executor<'_> {
         let timeouts = self.node_of[id.index()]
             .map(|node| self.program.graph[node].options.timeouts)
             .unwrap_or_default();
-        let asked = match self.step(id).action {
+        let step = self.step(id);
+        let asked = match step.action {
             Action::Update => timeouts.update,
-            Action::Delete => timeouts.delete,
+            // What goes may be declared no longer: the plan knows what was asked for it.
+            Action::Delete => step.options.delete_timeout,
             _ => timeouts.create,
         };
         asked.unwrap_or(TIMEOUT)
+    }
+
+    /// When the step's time is over; counted from its first call, which is now if there was none.
+    pub(super) fn deadline(&mut self, id: StepId) -> Instant {
+        let timeout = self.timeout(id);
+        *self.running(id).deadline.get_or_insert_with(|| {
+            let now = Instant::now();
+            now.checked_add(timeout).unwrap_or(now + FOREVER)
+        })
     }
 
     pub(super) fn forget(&mut self, id: StepId) {
@@ -253,7 +260,9 @@ impl Executor<'_> {
         let provider = self.settings.providers.iter().find(|p| p.name() == step.provider);
         match provider {
             Some(provider) => {
-                self.calls.push(call(id, provider.clone(), step.kind.clone(), identity, ask));
+                let (provider, kind) = (provider.clone(), step.kind.clone());
+                let deadline = self.deadline(id);
+                self.calls.push(call(id, provider, kind, identity, ask, deadline));
             }
             None => {
                 self.slots -= 1;
@@ -264,6 +273,12 @@ impl Executor<'_> {
     }
 
     pub(super) fn call_again(&mut self, id: StepId) {
+        if Instant::now() >= self.deadline(id) {
+            // It woke in time, and no slot was free for it.
+            let error = self.out_of_time(id);
+            self.failed(id, error, None);
+            return;
+        }
         if let Some(ask) = self.running(id).again.clone() {
             self.slots += 1;
             self.call(id, ask);

@@ -6,7 +6,7 @@ use std::{cmp::Reverse, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Event, executor::Executor};
+use super::{Event, call::Ask, executor::Executor};
 use crate::{
     plan::StepId,
     provider::{ErrorKind, ProviderError},
@@ -18,11 +18,9 @@ const ATTEMPTS: u32 = 10;
 impl Executor<'_> {
     /// Waits without a slot, then asks again.
     pub(super) fn wait(&mut self, id: StepId, duration: Duration) {
-        let deadline = self.running(id).deadline;
-        if Instant::now().checked_add(duration).is_none_or(|then| then > deadline) {
-            let took = Instant::now() - self.running(id).started;
-            let message = format!("it was not done after {} s", took.as_secs());
-            self.failed(id, ProviderError::new(ErrorKind::Timeout, "formwork", message), None);
+        if !self.has_time(id, duration) {
+            let error = self.out_of_time(id);
+            self.failed(id, error, None);
             return;
         }
         if self.halted() {
@@ -36,20 +34,43 @@ impl Executor<'_> {
         self.sleep(id, duration);
     }
 
-    /// Whether the call is made again after this error.
+    /// Whether the call is made again after this error. If not, the step fails with it: a refusal
+    /// says more than that there was no time for another.
     pub(super) fn retries(&mut self, id: StepId, error: &ProviderError) -> bool {
         let passes = matches!(error.kind, ErrorKind::Throttled | ErrorKind::Transient);
         let attempt = self.running(id).attempt;
-        if !passes || attempt >= ATTEMPTS || self.halted() {
+        let pause = backoff(id, attempt);
+        if !passes || attempt >= ATTEMPTS || self.halted() || !self.has_time(id, pause) {
             return false;
         }
         self.running(id).attempt += 1;
-        let pause = backoff(id, attempt);
         let in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         let of = self.info(id);
         self.events.event(Event::StepRetrying { of, in_ms, error: error.clone() });
         self.sleep(id, pause);
         true
+    }
+
+    /// Whether the step's time is not over before a pause is: it sleeps for no call that would be
+    /// dropped as it starts.
+    fn has_time(&mut self, id: StepId, pause: Duration) -> bool {
+        let deadline = self.deadline(id);
+        Instant::now().checked_add(pause).is_some_and(|then| then < deadline)
+    }
+
+    /// Says what was waited for in vain. Whether the last call took effect is not known.
+    pub(super) fn out_of_time(&mut self, id: StepId) -> ProviderError {
+        let timeout = self.timeout(id);
+        let running = self.running(id);
+        let first = running.deadline.and_then(|at| at.checked_sub(timeout));
+        let took = first.map_or(timeout, |first| first.elapsed());
+        let awaited = running.again.as_ref().map_or("it", Ask::awaited);
+        let message = format!(
+            "waited {} for {awaited}; its timeout is {}",
+            in_words(took),
+            in_words(timeout)
+        );
+        ProviderError::new(ErrorKind::Timeout, "formwork", message)
     }
 
     fn sleep(&mut self, id: StepId, duration: Duration) {
@@ -95,4 +116,11 @@ fn backoff(step: StepId, attempt: u32) -> Duration {
     let base = 200u64.saturating_mul(1 << attempt.min(7)).min(20_000);
     let spread = u64::from(step.0.wrapping_mul(2_654_435_761) % 1000);
     Duration::from_millis(base / 2 + base * spread / 2000)
+}
+
+fn in_words(duration: Duration) -> String {
+    match duration.as_secs() {
+        0 => format!("{} ms", duration.as_millis()),
+        seconds => format!("{seconds} s"),
+    }
 }

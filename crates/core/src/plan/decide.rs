@@ -257,6 +257,7 @@ impl<'a> Draft<'a> {
             retain: node.options.retain,
             deleted_with: node.options.deleted_with.and_then(|host| self.id_of(host.node)),
             trigger: node.options.trigger.clone(),
+            delete_timeout: node.options.timeouts.delete,
         };
         let mut decision = Decision {
             action: None,

@@ -4,7 +4,10 @@
 //! that uses a thing goes before that thing is changed): where one would close a cycle it is
 //! dropped. A hard cycle that remains is refused, naming its members.
 
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::{
+    collections::{BinaryHeap, HashMap, HashSet},
+    time::Duration,
+};
 
 use petgraph::{
     Direction,
@@ -189,8 +192,19 @@ impl Arrangement<'_> {
         step.group = of.map(|of| of.group).unwrap_or_default();
         step.reasons = reasons;
         step.declared_at.clone_from(&record.declared_at);
+        step.options.delete_timeout = self.delete_timeout(record);
         let weight = if action == Action::Delete { of.map_or(1, |of| of.seconds) } else { 0 };
         (step, u64::from(weight))
+    }
+
+    /// The program's word counts where it still declares the resource, the record's where it does not.
+    fn delete_timeout(&self, record: &Record) -> Option<Duration> {
+        let program = self.draft.program;
+        let declared = program.by_address.get(&record.address).map(|node| &program.graph[*node]);
+        match declared.filter(|node| node.kind.name() == record.kind) {
+            Some(node) => node.options.timeouts.delete,
+            None => record.options.delete_timeout,
+        }
     }
 
     fn removals(&mut self, removals: &[Removal]) {

@@ -1,5 +1,7 @@
 //! The rows.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
@@ -98,6 +100,9 @@ pub struct RecordedOptions {
     /// The trigger value of the last apply.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub trigger: Option<Value>,
+    /// How long its delete may take; absent for the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delete_timeout: Option<Duration>,
 }
 
 /// What an intent is going to do.

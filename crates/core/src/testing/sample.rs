@@ -1,5 +1,7 @@
 //! Changes of the state, and the rows and values in them: of every kind, and made from a number.
 
+use std::time::Duration;
+
 use super::Random;
 use crate::{
     identity::{Address, ResourceId, Seed},
@@ -82,6 +84,8 @@ pub(super) fn record(random: &mut Random, n: u64) -> Record {
             retain: random.below(2) == 0,
             deleted_with: (random.below(4) == 0).then(|| id(0)),
             trigger: (random.below(4) == 0).then(|| value(random, 1)),
+            delete_timeout: (random.below(4) == 0)
+                .then(|| Duration::from_millis(random.below(10_000))),
         },
         declared_at: "src/main.rs:1:1".into(),
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use formwork_core::{
-    ApplyError, CancelToken, Live, Scope,
+    ApplyError, CancelToken, ErrorKind, Live, Scope, Timeouts,
     testing::{Fault, Op},
 };
 use futures_util::join;
@@ -77,4 +77,96 @@ async fn a_store_that_fails_for_good_does_not_wait_for_a_step_that_only_sleeps()
     let (result, took) = timed(run).await;
     assert!(matches!(result, Err(ApplyError::Unsaved { .. })));
     assert!(took > Duration::from_secs(13) && took < Duration::from_secs(20), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_never_returns_ends_at_its_timeout_and_holds_up_nothing_else() {
+    for fault in [Fault::Hang, Fault::HangAfter] {
+        let world = World::new();
+        world.cloud.fail(Op::Create, "a", 1, fault);
+        let program = |scope: &mut Scope<'_>| {
+            let a = scope.add("a", thing(&[]).create_timeout(Duration::from_secs(5)));
+            scope.add("b", thing(&[&a]));
+            let free = scope.add("free", thing(&[]));
+            scope.add("behind", thing(&[&free]));
+        };
+        let (result, took) = timed(world.up(program)).await;
+        let Err(ApplyError::Failed(report)) = result else { panic!("no failure") };
+        assert_eq!(took.as_secs(), 5);
+        let error = &report.failures[0].error;
+        assert_eq!(error.kind, ErrorKind::Timeout);
+        assert_eq!(
+            error.to_string(),
+            "formwork: waited 5 s for an answer to its create; its timeout is 5 s"
+        );
+        assert_eq!((report.done, report.skipped.len()), (2, 1));
+        // Whether it happened is not known, so the next run looks, and makes it at most once.
+        assert_eq!(world.state().intents.len(), 1);
+        world.settle(program).await;
+        assert_eq!(world.cloud.ids(), ["a#1", "b#1", "behind#1", "free#1"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_counts_from_the_first_call_through_retries_until_the_object_is_ready() {
+    let world = World::new();
+    let program = |scope: &mut Scope<'_>| {
+        scope.add("a", thing(&[]).create_timeout(Duration::from_secs(10)));
+    };
+    for nth in 1..=5 {
+        world.cloud.fail(Op::Create, "a", nth, Fault::Throttle);
+    }
+    world.cloud.slow(100_000);
+    let (result, took) = timed(world.up(program)).await;
+    let error = result.unwrap_err().to_string();
+    assert!(error.contains("for it to be ready; its timeout is 10 s"), "{error}");
+    assert_eq!(took.as_secs(), 9, "the look that would come too late is not waited for: {took:?}");
+    assert_eq!(world.state().records.len(), 1, "its id is not lost");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_that_would_come_after_the_timeout_is_not_waited_for() {
+    let world = World::new();
+    for nth in 1..=9 {
+        world.cloud.fail(Op::Create, "a", nth, Fault::Throttle);
+    }
+    let run = world.up(|scope| {
+        scope.add("a", thing(&[]).create_timeout(Duration::from_secs(5)));
+    });
+    let (result, took) = timed(run).await;
+    let error = result.unwrap_err().to_string();
+    assert!(error.contains("slow down"), "{error}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert!(world.state().intents.is_empty(), "a refused create needs no look");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_timeout_of_a_delete_is_the_programs_word_or_else_the_records() {
+    let world = World::new();
+    let declared = |seconds: Option<u64>| {
+        move |scope: &mut Scope<'_>| {
+            let delete = seconds.map(Duration::from_secs);
+            scope.add("a", thing(&[]).timeouts(Timeouts { delete, ..Timeouts::default() }));
+        }
+    };
+    world.settle(declared(Some(15))).await;
+    // No longer declared: what the record says.
+    world.cloud.fail(Op::Delete, "a", 1, Fault::Hang);
+    let (result, took) = timed(world.up(|_| ())).await;
+    let error = result.unwrap_err().to_string();
+    assert!(error.contains("for it to be gone; its timeout is 15 s"), "{error}");
+    assert_eq!(took.as_secs(), 15);
+    // Still declared, and destroyed: what the program says, with or without a number.
+    for (seconds, expected) in [(Some(3), 3), (None, 30 * 60)] {
+        world.cloud.fail(Op::Delete, "a", 1, Fault::Hang);
+        let plan = world.plan_destroy(declared(seconds)).await;
+        let (result, took) = timed(world.apply(plan)).await;
+        assert!(result.is_err());
+        assert_eq!(took.as_secs(), expected);
+    }
+    // Another number alone is recorded without a call.
+    assert!(world.settle(declared(Some(7))).await.is_empty());
+    let row = world.state().records.values().next().unwrap().clone();
+    assert_eq!(row.options.delete_timeout, Some(Duration::from_secs(7)));
+    world.destroy().await.unwrap();
 }
