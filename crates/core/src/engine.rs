@@ -13,6 +13,7 @@ use crate::{
     declare::{Options, Program},
     gather::{Gatherer, Recovery},
     identity::{Address, ResourceId, Seed},
+    panics::{bug, caught_now},
     plan::{Action, Facts, Observation, Plan, PlanData, PlanError, RefreshMode, Want, compute},
     provider::{BoxFuture, Provider},
     schema::ResourceType,
@@ -315,7 +316,9 @@ impl PlanRequest<'_> {
         };
         let validate = |check: &mut crate::check::Check<'_>, provider: &str, kind: &str| {
             if let Some(handler) = gatherer.provider(provider, kind).and_then(|p| p.handler(kind)) {
-                handler.validate(check);
+                if let Err(panic) = caught_now(|| handler.validate(check)) {
+                    check.problem("", bug(&panic));
+                }
             }
         };
         compute(

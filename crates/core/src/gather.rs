@@ -13,6 +13,7 @@ use crate::{
     declare::{NodeKind, Program},
     expr::NodeId,
     identity::{Address, Identity, ResourceId},
+    panics::{bug, caught, caught_now, provider_bug},
     plan::{Observation, PlanError, Recovered, Uncertain, mark_secrets},
     provider::{BoxFuture, ErrorKind, Handler, Provider, ProviderError, Seen, physical_id},
     state::{Change, Intent, Pin, Record, Role, Snapshot, Status, Verb},
@@ -67,8 +68,11 @@ impl<'g> Gatherer<'g> {
                 continue;
             }
             let row = Seen { inputs: record.inputs.clone(), outputs: record.outputs.clone() };
-            let upgraded = handler.upgrade(record.version, row).map_err(|message| {
-                PlanError::Record { address: record.address.clone(), message }
+            let upgraded = caught_now(|| handler.upgrade(record.version, row))
+                .unwrap_or_else(|panic| Err(bug(&panic)));
+            let upgraded = upgraded.map_err(|message| PlanError::Record {
+                address: record.address.clone(),
+                message,
             })?;
             record.inputs = upgraded.inputs;
             record.outputs = upgraded.outputs;
@@ -373,11 +377,15 @@ impl Recovery {
 }
 
 /// Takes a look again while it fails in a way that passes. A look changes nothing, so one without
-/// a definite answer counts as such.
+/// a definite answer counts as such. One that panics is an error like others, and is not.
 async fn patiently<'a, T, F>(mut look: impl FnMut() -> F) -> Result<T, ProviderError>
 where
     F: Future<Output = Result<T, ProviderError>> + 'a,
 {
+    let mut look = async || {
+        let panicked = |panic: String| Err(provider_bug(ErrorKind::Provider, "formwork", &panic));
+        caught(async { look().await }).await.unwrap_or_else(panicked)
+    };
     let mut pause = PAUSE / 4;
     for _ in 1..LOOKS {
         match look().await {

@@ -6,6 +6,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     identity::Identity,
+    panics::caught,
     plan::StepId,
     provider::{
         BoxFuture, CreateFailure, ErrorKind, Handler, Provider, ProviderError, Seen, Settling,
@@ -31,6 +32,8 @@ pub(super) enum Answer {
     Deleted(Result<Deletion, ProviderError>),
     /// There is none: the step's time was over, and the call was dropped.
     OutOfTime,
+    /// There is none: the provider panicked.
+    Panicked(String),
 }
 
 /// A message from a call to the dispatcher.
@@ -53,7 +56,7 @@ impl Ask {
     }
 }
 
-/// Makes the call, and drops it at `deadline`. The future owns all it needs, so that the
+/// Makes the call, drops it at `deadline`, and lets no panic of the provider out. The future owns all it needs, so that the
 /// dispatcher keeps its hands free.
 pub(super) fn call(
     step: StepId,
@@ -64,8 +67,13 @@ pub(super) fn call(
     deadline: Instant,
 ) -> Pending {
     Box::pin(async move {
-        let answer = timeout_at(deadline, answer(&*provider, &kind, &identity, ask)).await;
-        Message { step, answer: answer.unwrap_or(Answer::OutOfTime) }
+        let call = caught(answer(&*provider, &kind, &identity, ask));
+        let answer = match timeout_at(deadline, call).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(panic)) => Answer::Panicked(panic),
+            Err(_) => Answer::OutOfTime,
+        };
+        Message { step, answer }
     })
 }
 

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     identity::{Address, ResourceId},
+    panics::provider_bug,
     plan::{Action, Step, StepId, mark_secrets},
     provider::{ErrorKind, ProviderError, Seen, Settling, physical_id},
     resource::Deletion,
@@ -58,6 +59,12 @@ impl Executor<'_> {
             }
             Answer::OutOfTime => {
                 let error = self.out_of_time(id);
+                self.failed(id, error, None);
+            }
+            Answer::Panicked(panic) => {
+                // It may have panicked after the effect.
+                let operation = &self.step(id).kind;
+                let error = provider_bug(ErrorKind::Ambiguous, operation, &panic);
                 self.failed(id, error, None);
             }
         }

@@ -1,15 +1,20 @@
 //! What bounds a run: timeouts, signals, the store, the lease, and providers that misbehave.
 
 use std::{
+    error::Error,
     future::{Future, IntoFuture},
+    sync::Arc,
     time::Duration,
 };
 
 use formwork_core::{
-    ApplyError, CancelToken, ErrorKind, Live, Scope, Timeouts,
-    testing::{Fault, Op},
+    ApplyError, CancelToken, Changes, Check, Context, CreateError, Deletion, Engine, ErrorKind,
+    FoundBy, Known, Lifecycle, Live, Observed, PlanError, ProviderError, Registry, Resource, Scope,
+    Timeouts,
+    testing::{Fault, MemoryStore, Op, Thing, ThingOutputs},
 };
 use futures_util::join;
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
 use crate::{basics::thing, world::World};
@@ -169,4 +174,127 @@ async fn the_timeout_of_a_delete_is_the_programs_word_or_else_the_records() {
     let row = world.state().records.values().next().unwrap().clone();
     assert_eq!(row.options.delete_timeout, Some(Duration::from_secs(7)));
     world.destroy().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_provider_that_panics_fails_its_step_and_nothing_else() {
+    let world = World::new();
+    let program = |label: &'static str| {
+        move |scope: &mut Scope<'_>| {
+            let a = scope.add("a", Thing::builder().label(label).build());
+            scope.add("b", thing(&[&a]));
+            scope.add("free", Thing::builder().label(label).build());
+        }
+    };
+    for (op, label) in [(Op::Create, "1"), (Op::Update, "2")] {
+        world.cloud.fail(op, "a", 1, Fault::Panic);
+        let result = world.up(program(label)).await;
+        let Err(ApplyError::Failed(report)) = result else { panic!("no failure") };
+        let error = &report.failures[0].error;
+        assert_eq!((error.kind, report.failures.len()), (ErrorKind::Ambiguous, 1));
+        let told = format!("the provider panicked, which is a bug in it: {op:?} was told to panic");
+        assert!(error.message == told && error.operation == "model:test/thing", "{error}");
+        // It had happened, and the lease is free.
+        assert_eq!(world.state().intents.len(), 1);
+        world.settle(program(label)).await;
+        assert_eq!(world.cloud.ids(), ["a#1", "b#1", "free#1"]);
+    }
+    world.cloud.fail(Op::Delete, "b", 1, Fault::Panic);
+    assert!(world.destroy().await.is_err());
+    world.destroy().await.unwrap();
+    assert!(world.cloud.ids().is_empty() && world.state().records.is_empty());
+}
+
+#[tokio::test]
+async fn a_look_that_panics_while_it_waits_for_an_object_does_not_give_the_object_up() {
+    let world = World::new();
+    world.cloud.fail(Op::Settle, "a", 1, Fault::Panic);
+    assert!(world.up(one_thing).await.is_err());
+    assert!(world.settle(one_thing).await.is_empty());
+    assert_eq!(world.cloud.ids(), ["a#1"]);
+}
+
+#[tokio::test]
+async fn a_provider_that_panics_while_a_plan_is_made_fails_the_plan() {
+    let world = World::new();
+    let refused = async |op, address: &str| {
+        world.cloud.fail(op, address, 1, Fault::Panic);
+        let plan = world.engine().plan(&World::stack(one_thing)).await;
+        let error = plan.err().unwrap();
+        let cause = error.source().map(ToString::to_string).unwrap_or_default();
+        assert!(cause.contains("which is a bug in it"), "{error}: {cause}");
+    };
+    world.cloud.fail(Op::Create, "a", 1, Fault::LoseRequest);
+    assert!(world.up(one_thing).await.is_err());
+    refused(Op::Find, "a").await;
+    world.settle(one_thing).await;
+    refused(Op::List, "model:test/thing").await;
+    world.cloud.lose("a#1");
+    refused(Op::Read, "a").await;
+}
+
+/// A type whose validation panics at what its author did not think of.
+#[derive(Clone, Debug, Serialize, Deserialize, Resource)]
+#[resource(kind = "touchy:test/thing", outputs = ThingOutputs)]
+struct Touchy {
+    label: Option<String>,
+}
+
+impl Lifecycle for Touchy {
+    type Client = ();
+    const FOUND_BY: FoundBy = FoundBy::NaturalKey;
+
+    async fn find(_: &Context<'_, ()>, _: &Self) -> Result<Option<Observed<Self>>, ProviderError> {
+        Ok(None)
+    }
+
+    async fn read(
+        _: &Context<'_, ()>,
+        _: &Known<Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        Ok(None)
+    }
+
+    async fn list((): &(), _: &[Known<Self>]) -> Result<Vec<Observed<Self>>, ProviderError> {
+        Ok(Vec::new())
+    }
+
+    async fn create(_: &Context<'_, ()>, inputs: &Self) -> Result<ThingOutputs, CreateError<Self>> {
+        Ok(ThingOutputs { id: "touchy".to_owned(), label: inputs.label.clone() })
+    }
+
+    async fn update(
+        _: &Context<'_, ()>,
+        known: &Known<Self>,
+        _: &Self,
+        _: &Changes,
+    ) -> Result<ThingOutputs, ProviderError> {
+        Ok(known.outputs.clone())
+    }
+
+    async fn delete(_: &Context<'_, ()>, _: &Known<Self>) -> Result<Deletion, ProviderError> {
+        Ok(Deletion::Done)
+    }
+
+    fn validate(check: &mut Check<'_>) {
+        let label: String = check.get("label").unwrap_or_default();
+        assert!(label.is_ascii(), "{label} is too much");
+    }
+}
+
+#[tokio::test]
+async fn a_validation_that_panics_is_a_problem_of_its_resource() {
+    let provider = Registry::new("touchy", Arc::new(())).with::<Touchy>();
+    let store = MemoryStore::new();
+    let engine = Engine::builder().provider(provider).state(store).try_build().unwrap();
+    let stack = World::stack(|scope| {
+        scope.add("plain", Touchy { label: Some("a".to_owned()) });
+        scope.add("fancy", Touchy { label: Some("\u{e4}".to_owned()) });
+    });
+    let Err(PlanError::Invalid { problems, .. }) = engine.plan(&stack).await else {
+        panic!("no problem")
+    };
+    assert_eq!(problems.len(), 1);
+    let told = problems[0].to_string();
+    assert!(told.contains("fancy") && told.contains("\u{e4} is too much"), "{told}");
 }
