@@ -60,8 +60,6 @@ pub(super) struct Running {
     pub(super) attempt: u32,
     /// What to ask when it wakes.
     pub(super) again: Option<Ask>,
-    /// Whether the object of a create exists, so that a failure leaves a row.
-    pub(super) exists: bool,
 }
 
 pub(super) struct Executor<'r> {
@@ -271,7 +269,6 @@ impl<'r> Executor<'r> {
             deadline: None,
             attempt: 0,
             again: None,
-            exists: false,
         })
     }
 

@@ -12,7 +12,7 @@ use crate::{
     panics::provider_bug,
     plan::{Action, Step, StepId, mark_secrets},
     provider::{ErrorKind, ProviderError, Seen, Settling, physical_id},
-    resource::Deletion,
+    resource::{Changes, Deletion},
     state::{Record, Role, Status},
     value::{Map, Value},
 };
@@ -93,6 +93,14 @@ impl Executor<'_> {
         }
     }
 
+    /// The changes of the update that was called for this step.
+    fn changes(&self, id: StepId) -> Option<&Changes> {
+        match self.running.get(&id)?.again.as_ref()? {
+            Ask::Update { changes, .. } => Some(changes),
+            _ => None,
+        }
+    }
+
     pub(super) fn created(&mut self, id: StepId, outputs: Value) {
         let step = self.step(id);
         let inputs = self.intended(id);
@@ -109,9 +117,7 @@ impl Executor<'_> {
         let known = Seen { inputs: row.inputs.clone(), outputs: row.outputs.clone() };
         self.put(row);
         self.close(step.id);
-        let running = self.running(id);
-        running.exists = true;
-        running.attempt = 0;
+        self.running(id).attempt = 0;
         self.slots += 1;
         self.after.push(Then::Call(id, Ask::Settle { known }));
     }
@@ -165,6 +171,14 @@ impl Executor<'_> {
         row.inputs = inputs;
         row.outputs = outputs;
         row.status = Status::Settling;
+        // What was seen of these fields was there before. Until they are seen again what was sent
+        // counts, so that an update that did not arrive is found.
+        if let (Some(Value::Map(seen)), Some(changes)) = (&mut row.seen, self.changes(id)) {
+            for path in changes.paths() {
+                let sent = row.inputs.get(path.top()).cloned().unwrap_or(Value::Null);
+                seen.insert(path.top().to_owned(), sent);
+            }
+        }
         self.describe(&mut row, step);
         let known = Seen { inputs: row.inputs.clone(), outputs: row.outputs.clone() };
         self.put(row);
@@ -181,11 +195,15 @@ impl Executor<'_> {
             self.failed(id, ProviderError::new(ErrorKind::Provider, "state", message), None);
             return;
         };
+        let first = row.seen.is_none();
         row.outputs = self.outputs_of(step, &row.inputs, seen.outputs);
         row.seen = Some(mark_secrets(&row.inputs, seen.inputs));
         row.status = Status::Ready;
         self.describe(&mut row, step);
         let broken = self.broken_echo(step, &row);
+        if let Some(error) = broken.as_ref().filter(|_| first) {
+            row.status = Status::Incomplete { reason: error.to_string() };
+        }
         self.report_outputs(id, &row.outputs);
         self.put(row);
         self.close(step.id);
@@ -246,8 +264,9 @@ impl Executor<'_> {
                 self.put(row);
                 self.close(step.id);
             }
-            (Action::Create, None) if self.running(id).exists && self.is_verdict(&error) => {
-                // It came to be, and then said that it will never be ready.
+            (Action::Create | Action::Settle | Action::Update, None)
+                if self.will_never_be_ready(id, &error) =>
+            {
                 if let Ok(mut row) = self.row(id) {
                     row.status = Status::Incomplete { reason: error.to_string() };
                     self.put(row);
@@ -255,8 +274,9 @@ impl Executor<'_> {
             }
             // No definite answer: the intent stays open, and the next run looks what became of it.
             _ if matches!(error.kind, ErrorKind::Ambiguous | ErrorKind::Timeout) => {}
-            (Action::Update, _) => {
-                // Part of it may have been done; the next plan compares with what is there.
+            (Action::Update | Action::Settle, _) => {
+                // Part of it may have been done; the next plan compares with what is there, and
+                // looks again whether it is ready.
             }
             _ => self.close(step.id),
         }
@@ -274,16 +294,22 @@ impl Executor<'_> {
         self.skip_dependents(id);
     }
 
-    /// Whether an error says something of the object itself, and not only of the way to it.
-    fn is_verdict(&self, error: &ProviderError) -> bool {
-        !matches!(
+    /// Whether an error is the verdict that an object came to be and will not be ready. One that
+    /// was ready before an update is not given up for what became of the update.
+    fn will_never_be_ready(&self, id: StepId, error: &ProviderError) -> bool {
+        let asked = self.running.get(&id).and_then(|running| running.again.as_ref());
+        let looked = matches!(asked, Some(Ask::Settle { .. }));
+        let row = self.records.get(&self.step(id).id);
+        let verdict = !matches!(
             error.kind,
+            // These are of the way to it, and not of the object itself.
             ErrorKind::Timeout
                 | ErrorKind::Ambiguous
                 | ErrorKind::Transient
                 | ErrorKind::Throttled
                 | ErrorKind::Denied
-        )
+        );
+        looked && verdict && row.is_some_and(|row| row.seen.is_none())
     }
 
     pub(super) fn skip_dependents(&mut self, id: StepId) {

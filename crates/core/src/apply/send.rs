@@ -158,7 +158,6 @@ impl Executor<'_> {
     pub(super) fn settle_recorded(&mut self, id: StepId) -> Result<(), ProviderError> {
         let row = self.row(id)?;
         let known = Seen { inputs: row.inputs, outputs: row.outputs };
-        self.running(id).exists = true;
         self.slots += 1;
         self.call(id, Ask::Settle { known });
         Ok(())
@@ -204,7 +203,6 @@ impl Executor<'_> {
                 self.after.push(Then::Finish(id));
                 return Ok(());
             }
-            self.running(id).exists = true;
             record.inputs = inputs.clone();
             self.describe(&mut record, step);
             (Verb::Update, record, Ask::Update { known, inputs, changes: Changes::new(paths) })

@@ -8,10 +8,10 @@ use std::{
 };
 
 use formwork_core::{
-    ApplyError, CancelToken, Changes, Check, Context, CreateError, Deletion, Engine, ErrorKind,
-    FoundBy, Known, Lifecycle, Live, Observed, PlanError, ProviderError, Registry, Resource, Scope,
-    Timeouts,
-    testing::{Fault, MemoryStore, Op, Thing, ThingOutputs},
+    Action, ApplyError, CancelToken, Changes, Check, Context, CreateError, Deletion, Engine,
+    ErrorKind, FoundBy, Known, Lifecycle, Live, Observed, PlanError, ProviderError, Registry,
+    Resource, Scope, Timeouts,
+    testing::{Fault, MemoryStore, Op, Resumable, Thing, ThingOutputs},
 };
 use futures_util::join;
 use serde::{Deserialize, Serialize};
@@ -231,6 +231,56 @@ async fn a_provider_that_panics_while_a_plan_is_made_fails_the_plan() {
     refused(Op::List, "model:test/thing").await;
     world.cloud.lose("a#1");
     refused(Op::Read, "a").await;
+}
+
+#[tokio::test]
+async fn an_object_of_an_earlier_run_that_will_never_be_ready_is_replaced_or_resumed() {
+    // The power is cut after the row, or after the intent: the object is known, or recovered.
+    for writes in [1, 2] {
+        let mut world = World::new();
+        let program = |scope: &mut Scope<'_>| {
+            scope.add("a", thing(&[]));
+            scope.add("r", Resumable::builder().build());
+        };
+        world.store.cut_after(writes);
+        assert!(world.up(program).await.is_err());
+        world.store = world.store.reopen();
+        world.store.expire_leases();
+        world.cloud.fail(Op::Settle, "a", 1, Fault::Refuse);
+        world.cloud.fail(Op::Settle, "r", 1, Fault::Refuse);
+        assert!(world.up(program).await.is_err());
+        let plan = world.plan(program).await.to_string();
+        assert!(plan.contains("± a") && plan.contains("~ r"), "{plan}");
+        assert!(plan.contains("its create did not finish: model:Settle: refused"), "{plan}");
+        // Resumed, and found wanting again: it is tried once more.
+        world.cloud.fail(Op::Settle, "r", 1, Fault::Refuse);
+        assert!(world.up(program).await.is_err());
+        assert_eq!(world.settle(program).await, ["update r"]);
+        assert_eq!(world.cloud.ids(), ["a#2", "r#1"]);
+    }
+}
+
+#[tokio::test]
+async fn an_object_that_is_not_ready_after_an_update_is_kept_and_tried_again() {
+    let world = World::new();
+    let program = |label: &'static str| {
+        move |scope: &mut Scope<'_>| {
+            scope.add("a", Thing::builder().label(label).build());
+        }
+    };
+    world.settle(program("1")).await;
+    for _ in 0..2 {
+        // The update's own look, and then the look of a run that has nothing else to do.
+        world.cloud.fail(Op::Settle, "a", 1, Fault::Refuse);
+        assert!(world.up(program("2")).await.is_err());
+        let plan = world.plan(program("2")).await;
+        let actions: Vec<_> = plan.steps().map(|step| step.action).collect();
+        assert_eq!(actions, [Action::Settle], "{plan}");
+    }
+    // What is not there of the update is sent again.
+    world.cloud.edit("a#1", "label", "1".into());
+    assert_eq!(world.settle(program("2")).await, ["update a"]);
+    assert_eq!(world.cloud.ids(), ["a#1"]);
 }
 
 /// A type whose validation panics at what its author did not think of.
