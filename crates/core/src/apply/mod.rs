@@ -7,9 +7,11 @@
 
 mod call;
 mod cancel;
+mod commit;
 mod error;
 mod event;
 mod executor;
+mod heartbeat;
 mod live;
 mod receive;
 mod run;

@@ -5,7 +5,8 @@ use std::cmp::Reverse;
 use super::{
     Event, Failure, Skipped,
     call::{Answer, Ask, Message},
-    executor::{Executor, Progress, Then},
+    commit::Then,
+    executor::{Executor, Progress},
 };
 use crate::{
     identity::{Address, ResourceId},

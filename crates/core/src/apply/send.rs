@@ -7,7 +7,8 @@ use tokio::time::Instant;
 use super::{
     Event,
     call::{Ask, call},
-    executor::{Executor, Then},
+    commit::Then,
+    executor::Executor,
 };
 use crate::{
     expr::NodeId,

@@ -8,4 +8,5 @@ mod crash;
 mod failure;
 mod random;
 mod replacement;
+mod store;
 mod world;
