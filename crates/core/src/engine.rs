@@ -315,10 +315,10 @@ impl PlanRequest<'_> {
             None => Some(gatherer.provider("", kind)?.name().to_owned()),
         };
         let validate = |check: &mut crate::check::Check<'_>, provider: &str, kind: &str| {
-            if let Some(handler) = gatherer.provider(provider, kind).and_then(|p| p.handler(kind)) {
-                if let Err(panic) = caught_now(|| handler.validate(check)) {
-                    check.problem("", bug(&panic));
-                }
+            if let Some(handler) = gatherer.provider(provider, kind).and_then(|p| p.handler(kind))
+                && let Err(panic) = caught_now(|| handler.validate(check))
+            {
+                check.problem("", bug(&panic));
             }
         };
         compute(

@@ -259,6 +259,14 @@ impl<'r> Executor<'r> {
         self.stage = stage;
         self.events.event(Event::Cancelling { abort: stage == Cancelling::Abort });
         self.abandon_waiting();
+        if stage == Cancelling::Abort {
+            // Until now the calls that are dropped may have taken effect.
+            let mut dropped: Vec<StepId> = self.running.keys().copied().collect();
+            dropped.sort_unstable();
+            for id in dropped {
+                self.restamp(id);
+            }
+        }
     }
 
     /// Says what was not tried, records the exports, and ends the run.

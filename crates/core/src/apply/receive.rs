@@ -274,7 +274,9 @@ impl Executor<'_> {
                 }
             }
             // No definite answer: the intent stays open, and the next run looks what became of it.
-            _ if matches!(error.kind, ErrorKind::Ambiguous | ErrorKind::Timeout) => {}
+            _ if matches!(error.kind, ErrorKind::Ambiguous | ErrorKind::Timeout) => {
+                self.restamp(id);
+            }
             (Action::Update | Action::Settle, _) => {
                 // Part of it may have been done; the next plan compares with what is there, and
                 // looks again whether it is ready.

@@ -17,7 +17,7 @@ use crate::{
     provider::{ErrorKind, ProviderError, Seen},
     resource::Changes,
     schema::ResourceType,
-    state::{Change, Intent, Record, Role, Status, Verb},
+    state::{Change, Intent, Record, Status, Verb},
     value::{Map, Path, Value},
 };
 
@@ -169,22 +169,7 @@ impl Executor<'_> {
         let step = self.step(id);
         let inputs = self.resolve(id)?;
         let (verb, record, ask) = if step.action == Action::Create {
-            let version = self.resource_type(step).map_or(1, |of| of.version);
-            let record = Record {
-                id: step.id,
-                address: step.address.clone(),
-                kind: step.kind.clone(),
-                provider: step.provider.clone(),
-                version,
-                role: Role::Current,
-                status: Status::Settling,
-                inputs: inputs.clone(),
-                seen: None,
-                outputs: Value::Null,
-                depends_on: step.depends_on.clone(),
-                options: step.options.clone(),
-                declared_at: step.declared_at.clone(),
-            };
+            let record = self.new_row(step, inputs.clone(), Value::Null, Status::Settling);
             (Verb::Create, record, Ask::Create { inputs })
         } else {
             let mut record = self.row(id)?;
@@ -278,10 +263,29 @@ impl Executor<'_> {
             self.failed(id, error, None);
             return;
         }
-        if let Some(ask) = self.running(id).again.clone() {
-            self.slots += 1;
+        let Some(ask) = self.running(id).again.clone() else { return };
+        self.slots += 1;
+        if self.restamp(id) {
+            self.after.push(Then::Call(id, ask));
+        } else {
             self.call(id, ask);
         }
+    }
+
+    /// Opens the intent of a create anew, as of now. That an object is absent is believed only a
+    /// while after its last call, so each call after the first needs the time written before it,
+    /// and one that ended without an answer the time until which it may have taken effect.
+    /// Returns whether there is such an intent.
+    pub(super) fn restamp(&mut self, id: StepId) -> bool {
+        let step = self.step(id);
+        let asked = self.running.get(&id).and_then(|running| running.again.as_ref());
+        let Some(Ask::Create { inputs }) = asked else { return false };
+        if !self.open.contains(&step.id) {
+            return false;
+        }
+        let record = self.new_row(step, inputs.clone(), Value::Null, Status::Settling);
+        self.open_intent(step.id, Verb::Create, Some(record));
+        true
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::{
     collections::VecDeque,
+    future::IntoFuture,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use formwork_core::{
-    ApplyError, BoxFuture, Engine, Event, Live, Scope,
+    ApplyError, BoxFuture, CancelToken, Engine, Event, Live, Scope,
     state::{Change, Lease, Snapshot, StateError, StateStore},
     testing::{Fault, MemoryStore, Op, provider},
 };
@@ -261,4 +262,65 @@ async fn a_lease_that_is_lost_ends_the_run_at_once_and_starts_nothing_more() {
     world.cloud.latency(Duration::ZERO);
     world.settle(chain).await;
     assert_eq!(world.cloud.ids(), ["a#1", "b#1"]);
+}
+
+/// When each intent in the journal was opened, in milliseconds.
+fn opened(world: &World) -> Vec<u64> {
+    let log = world.store.log("t");
+    let opened = log.iter().flatten().filter_map(|change| match change {
+        Change::Open(intent) => Some(intent.started_ms),
+        _ => None,
+    });
+    opened.collect()
+}
+
+fn one_thing(scope: &mut Scope<'_>) {
+    scope.add("a", thing(&[]));
+}
+
+#[tokio::test]
+async fn a_create_that_is_called_again_or_ends_without_an_answer_is_written_with_that_time() {
+    let world = World::new();
+    world.cloud.latency(Duration::from_millis(20));
+    world.cloud.fail(Op::Create, "a", 1, Fault::Throttle);
+    world.cloud.fail(Op::Create, "a", 2, Fault::LoseRequest);
+    assert!(world.up(one_thing).await.is_err());
+    let opened = opened(&world);
+    let [first, again, ended] = opened[..] else { panic!("{opened:?}") };
+    // The call takes 20 ms, and the first pause 100 ms.
+    assert!(again >= first + 120 && ended >= again + 20, "{opened:?}");
+    // The last one is what a later run goes by.
+    assert_eq!(world.state().intents.values().next().unwrap().started_ms, ended);
+    world.cloud.latency(Duration::ZERO);
+    world.settle(one_thing).await;
+}
+
+#[tokio::test]
+async fn a_create_that_a_second_signal_drops_is_written_with_that_time() {
+    let world = World::new();
+    world.cloud.fail(Op::Create, "a", 1, Fault::HangAfter);
+    let (token, plan) = (CancelToken::new(), world.plan(one_thing).await);
+    let (engine, cancel) = (world.engine(), token.clone());
+    let signals = async {
+        sleep(Duration::from_millis(50)).await;
+        cancel.cancel();
+        cancel.cancel();
+    };
+    let run = engine.apply(plan).cancel(token).into_future();
+    let (result, ()) = futures_util::join!(run, signals);
+    assert!(matches!(result, Err(ApplyError::Cancelled(_))));
+    let opened = opened(&world);
+    assert!(opened.len() == 2 && opened[1] >= opened[0] + 40, "{opened:?}");
+    assert!(world.settle(one_thing).await.is_empty());
+    assert_eq!(world.cloud.ids(), ["a#1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_is_not_called_again_before_its_new_time_is_durable() {
+    let world = World::new();
+    world.cloud.fail(Op::Create, "a", 1, Fault::Throttle);
+    (2..100).for_each(|nth| world.store.fail_commit(nth));
+    let result = world.up(one_thing).await;
+    assert!(matches!(result, Err(ApplyError::Unsaved { .. })));
+    assert_eq!(world.cloud.mutations(), ["create a"]);
 }
