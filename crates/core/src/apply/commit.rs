@@ -175,4 +175,10 @@ impl<'r> Executor<'r> {
         }
         self.abandon_waiting();
     }
+    /// Ends the run because the lease is lost. The write under way is not waited for: it is refused
+    /// or, by a store that does not answer, never heard of again.
+    pub(super) fn lost_lease(&mut self, error: StateError) {
+        let unsaved = self.committing.take().map(|commit| commit.batch);
+        self.break_off(error, unsaved.unwrap_or_default());
+    }
 }

@@ -174,7 +174,7 @@ impl<'r> Executor<'r> {
             }
             self.wake();
             if let Err(error) = self.heartbeat.beat() {
-                self.break_off(error, Vec::new());
+                self.lost_lease(error);
             }
             self.start_ready();
             // What is done without a write may release more.
@@ -195,7 +195,7 @@ impl<'r> Executor<'r> {
                 biased;
                 kept = self.heartbeat.answered() => {
                     if let Err(error) = kept {
-                        self.break_off(error, Vec::new());
+                        self.lost_lease(error);
                     }
                 }
                 answer = async {

@@ -75,7 +75,7 @@ pub enum Status {
     Ready,
     /// It exists; that it is ready was not confirmed yet.
     Settling,
-    /// It exists, but its create did not finish.
+    /// It exists, but its create did not finish: it failed half way, or the object will never be ready.
     Incomplete {
         /// What the create failed with.
         reason: String,

@@ -247,6 +247,11 @@ async fn a_renewal_that_fails_is_tried_again_until_the_lease_is_nearly_over() {
         assert!(matches!(result, Err(ApplyError::Unsaved { .. })));
         assert_eq!(took.as_secs(), 27);
     }
+    // Nor is a write waited for, if nothing at all is heard of the store any more.
+    let world = World::new();
+    let (result, took, _) = run(&world, Moody::new(&world.store, [never], [never]), program).await;
+    let Err(ApplyError::Unsaved { unsaved, .. }) = result else { panic!("not ended") };
+    assert_eq!((took.as_secs(), unsaved.len()), (27, 1));
 }
 
 #[tokio::test(start_paused = true)]
