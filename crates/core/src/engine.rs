@@ -13,6 +13,7 @@ use crate::{
     declare::{Options, Program},
     gather::{Gatherer, Recovery},
     identity::{Address, ResourceId, Seed},
+    panics::{bug, caught_now},
     plan::{Action, Facts, Observation, Plan, PlanData, PlanError, RefreshMode, Want, compute},
     provider::{BoxFuture, Provider},
     schema::ResourceType,
@@ -333,8 +334,10 @@ impl PlanRequest<'_> {
             one == other || target(one).is_some_and(|place| Some(place) == target(other))
         };
         let validate = |check: &mut crate::check::Check<'_>, provider: &str, kind: &str| {
-            if let Some(handler) = gatherer.provider(provider, kind).and_then(|p| p.handler(kind)) {
-                handler.validate(check);
+            if let Some(handler) = gatherer.provider(provider, kind).and_then(|p| p.handler(kind))
+                && let Err(panic) = caught_now(|| handler.validate(check))
+            {
+                check.problem("", bug(&panic));
             }
         };
         compute(

@@ -13,6 +13,7 @@ use crate::{
     declare::{NodeKind, Program},
     expr::NodeId,
     identity::{Address, Identity, ResourceId},
+    panics::{bug, caught, caught_now, provider_bug},
     plan::{
         Observation, PlanError, Recovered, Uncertain, mark_outputs, mark_secrets, unsent_changes,
     },
@@ -107,7 +108,8 @@ impl<'g> Gatherer<'g> {
         }
         let upgrade = |inputs: &Value| {
             let row = Seen { inputs: inputs.clone(), outputs: record.outputs.clone() };
-            handler.upgrade(record.version, row)
+            caught_now(|| handler.upgrade(record.version, row))
+                .unwrap_or_else(|panic| Err(bug(&panic)))
         };
         let row = upgrade(&record.inputs)
             .map_err(|message| PlanError::Record { address: record.address.clone(), message })?;
@@ -156,8 +158,10 @@ impl<'g> Gatherer<'g> {
                     recovery.retried.insert(record.address, (record.id, record.inputs));
                 }
                 Outcome::Updating { record } => {
-                    recovery
-                        .say(&record.address, "an update was cut off; compared anew".to_owned());
+                    recovery.say(
+                        &record.address,
+                        "the last update of it did not end well; compared anew".to_owned(),
+                    );
                     if let Some(row) = snapshot.records.get(&record.id) {
                         recovery.repairs.extend(self.unsure_row(row, &record));
                     }
@@ -451,11 +455,15 @@ impl Recovery {
 }
 
 /// Takes a look again while it fails in a way that passes. A look changes nothing, so one without
-/// a definite answer counts as such.
+/// a definite answer counts as such. One that panics is an error like others, and is not.
 async fn patiently<'a, T, F>(mut look: impl FnMut() -> F) -> Result<T, ProviderError>
 where
     F: Future<Output = Result<T, ProviderError>> + 'a,
 {
+    let mut look = async || {
+        let panicked = |panic: String| Err(provider_bug(ErrorKind::Provider, "formwork", &panic));
+        caught(async { look().await }).await.unwrap_or_else(panicked)
+    };
     let mut pause = PAUSE / 4;
     for _ in 1..LOOKS {
         match look().await {

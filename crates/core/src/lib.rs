@@ -17,6 +17,7 @@ mod expr;
 mod gather;
 mod identity;
 mod output;
+mod panics;
 mod plan;
 mod provider;
 mod resource;

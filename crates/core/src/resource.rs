@@ -122,6 +122,11 @@ pub trait Lifecycle: Resource {
 
     /// Looks whether a created or changed object is ready for its dependents. The default reads it
     /// once, and waits while it can not be seen yet.
+    ///
+    /// An error that does not pass is a verdict: the object will not be ready. One that never was
+    /// counts as incomplete then, and the next plan replaces it, or resumes it where the type can.
+    /// One that was ready before it was changed is kept: the next plan compares it with what is
+    /// wanted, sends again what is missing, and looks again.
     fn settle(
         cx: &Context<'_, Self::Client>,
         known: &Known<Self>,

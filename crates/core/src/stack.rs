@@ -1,6 +1,6 @@
 //! A declared stack.
 
-use std::{fmt, panic::AssertUnwindSafe, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use petgraph::visit::EdgeRef;
 use serde::Serialize;
@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::{
     declare::{Builder, DeclareError, NodeKind, Program, Scope},
     identity::Address,
+    panics::caught_now,
     schema::Group,
 };
 
@@ -77,21 +78,13 @@ impl<T> Stack<T> {
         let valid = !name.is_empty()
             && name.len() <= 64
             && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
-        let declared =
-            std::panic::catch_unwind(AssertUnwindSafe(|| declare(&mut Scope::root(&mut builder))));
+        let declared = caught_now(|| declare(&mut Scope::root(&mut builder)));
         let outputs = match declared {
             Ok(Ok(outputs)) => outputs,
             Ok(Err(error)) => {
                 return Err(DeclareError::Failed { stack, message: error.to_string() });
             }
-            Err(panic) => {
-                let message = panic
-                    .downcast_ref::<&str>()
-                    .map(|text| (*text).to_owned())
-                    .or_else(|| panic.downcast_ref::<String>().cloned())
-                    .unwrap_or_else(|| "without a message".to_owned());
-                return Err(DeclareError::Panicked { stack, message });
-            }
+            Err(message) => return Err(DeclareError::Panicked { stack, message }),
         };
         let Builder { program, mut problems } = builder;
         if !valid {

@@ -1,9 +1,12 @@
 //! One call to a provider, as a message: what is asked, and what came of it.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
+
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     identity::Identity,
+    panics::caught,
     plan::StepId,
     provider::{
         BoxFuture, CreateFailure, ErrorKind, Handler, Provider, ProviderError, Seen, Settling,
@@ -27,11 +30,13 @@ pub(super) enum Answer {
     Updated(Result<Value, ProviderError>),
     Settled(Result<Settling, ProviderError>),
     Deleted(Result<Deletion, ProviderError>),
-    /// A wait is over: the step asks again.
-    Awake,
+    /// There is none: the step's time was over, and the call was dropped.
+    OutOfTime,
+    /// There is none: the provider panicked.
+    Panicked(String),
 }
 
-/// A message from a call or a timer to the dispatcher.
+/// A message from a call to the dispatcher.
 pub(super) struct Message {
     pub(super) step: StepId,
     pub(super) answer: Answer,
@@ -39,56 +44,63 @@ pub(super) struct Message {
 
 pub(super) type Pending = BoxFuture<'static, Message>;
 
-/// Makes the call. The future owns all it needs, so that the dispatcher keeps its hands free.
+impl Ask {
+    /// What is waited for after this was asked.
+    pub(super) fn awaited(&self) -> &'static str {
+        match self {
+            Ask::Create { .. } => "an answer to its create",
+            Ask::Update { .. } => "an answer to its update",
+            Ask::Settle { .. } => "it to be ready",
+            Ask::Delete { .. } => "it to be gone",
+        }
+    }
+}
+
+/// Makes the call, drops it at `deadline`, and lets no panic of the provider out. The future owns all it needs, so that the
+/// dispatcher keeps its hands free.
 pub(super) fn call(
     step: StepId,
     provider: Arc<dyn Provider>,
     kind: String,
     identity: Identity,
     ask: Ask,
+    deadline: Instant,
 ) -> Pending {
     Box::pin(async move {
-        let missing = || {
-            let message = format!("the provider `{}` no longer has `{kind}`", provider.name());
-            ProviderError::new(ErrorKind::Provider, "formwork", message)
-        };
-        let handler: Option<&dyn Handler> = provider.handler(&kind);
-        let answer = match (ask, handler) {
-            (Ask::Create { inputs }, Some(handler)) => {
-                Answer::Created(handler.create(&identity, &inputs).await)
-            }
-            (Ask::Create { .. }, None) => {
-                Answer::Created(Err(CreateFailure { error: missing(), partial: None }))
-            }
-            (Ask::Update { known, inputs, changes }, Some(handler)) => {
-                Answer::Updated(handler.update(&identity, &known, &inputs, &changes).await)
-            }
-            (Ask::Update { .. }, None) => Answer::Updated(Err(missing())),
-            (Ask::Settle { known }, Some(handler)) => {
-                Answer::Settled(handler.settle(&identity, &known).await)
-            }
-            (Ask::Settle { .. }, None) => Answer::Settled(Err(missing())),
-            (Ask::Delete { known }, Some(handler)) => {
-                Answer::Deleted(handler.delete(&identity, &known).await)
-            }
-            (Ask::Delete { .. }, None) => Answer::Deleted(Err(missing())),
+        let call = caught(answer(&*provider, &kind, &identity, ask));
+        let answer = match timeout_at(deadline, call).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(panic)) => Answer::Panicked(panic),
+            Err(_) => Answer::OutOfTime,
         };
         Message { step, answer }
     })
 }
 
-/// Wakes a step after a while.
-pub(super) fn sleep(step: StepId, duration: Duration) -> Pending {
-    Box::pin(async move {
-        tokio::time::sleep(duration).await;
-        Message { step, answer: Answer::Awake }
-    })
-}
-
-/// How long to wait before the `n`th attempt again: doubling from 200 ms to 20 s, and spread by
-/// the step's number so that a throttled crowd does not come back as one.
-pub(super) fn backoff(step: StepId, attempt: u32) -> Duration {
-    let base = 200u64.saturating_mul(1 << attempt.min(7)).min(20_000);
-    let spread = u64::from(step.0.wrapping_mul(2_654_435_761) % 1000);
-    Duration::from_millis(base / 2 + base * spread / 2000)
+async fn answer(provider: &dyn Provider, kind: &str, identity: &Identity, ask: Ask) -> Answer {
+    let missing = || {
+        let message = format!("the provider `{}` no longer has `{kind}`", provider.name());
+        ProviderError::new(ErrorKind::Provider, "formwork", message)
+    };
+    let handler: Option<&dyn Handler> = provider.handler(kind);
+    match (ask, handler) {
+        (Ask::Create { inputs }, Some(handler)) => {
+            Answer::Created(handler.create(identity, &inputs).await)
+        }
+        (Ask::Create { .. }, None) => {
+            Answer::Created(Err(CreateFailure { error: missing(), partial: None }))
+        }
+        (Ask::Update { known, inputs, changes }, Some(handler)) => {
+            Answer::Updated(handler.update(identity, &known, &inputs, &changes).await)
+        }
+        (Ask::Update { .. }, None) => Answer::Updated(Err(missing())),
+        (Ask::Settle { known }, Some(handler)) => {
+            Answer::Settled(handler.settle(identity, &known).await)
+        }
+        (Ask::Settle { .. }, None) => Answer::Settled(Err(missing())),
+        (Ask::Delete { known }, Some(handler)) => {
+            Answer::Deleted(handler.delete(identity, &known).await)
+        }
+        (Ask::Delete { .. }, None) => Answer::Deleted(Err(missing())),
+    }
 }

@@ -74,7 +74,8 @@ pub enum ApplyError {
     /// The state could not be locked or read. Nothing was done.
     #[error(transparent)]
     State(#[from] StateError),
-    /// The state could not be written. The run stopped there; what could not be recorded is listed.
+    /// The state could not be written, though that was tried several times, or the lease was lost.
+    /// The run stopped there; what could not be recorded, or was not heard to be, is listed.
     #[error("the state could not be written, and the run stopped; {} change(s) are not recorded: {source}", unsaved.len())]
     Unsaved {
         /// Why.

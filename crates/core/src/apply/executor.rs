@@ -7,6 +7,7 @@
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap, HashSet, VecDeque},
+    pin::pin,
     time::Duration,
 };
 
@@ -17,6 +18,8 @@ use tokio::time::Instant;
 use super::{
     ApplyError, CancelToken, Cancelling, Event, EventSink, Failure, Live, Report, StepInfo,
     call::{Ask, Pending},
+    commit::{Commit, Then},
+    heartbeat::Heartbeat,
     run::Settings,
 };
 use crate::{
@@ -24,26 +27,10 @@ use crate::{
     expr::NodeId,
     identity::{Address, ResourceId},
     plan::{Action, Plan, Step, StepId},
-    provider::{BoxFuture, ErrorKind, ProviderError},
+    provider::{ErrorKind, ProviderError},
     state::{Change, Lease, Record, Snapshot, StateError},
-    value::{Map, Path, Value},
+    value::{Map, Value},
 };
-
-/// What a verb may take when its declaration does not say.
-pub(super) const TIMEOUT: Duration = Duration::from_secs(30 * 60);
-
-/// What is done when a batch is durable.
-pub(super) enum Then {
-    Call(StepId, Ask),
-    Finish(StepId),
-}
-
-/// A batch on its way to the store.
-pub(super) struct Commit<'r> {
-    write: BoxFuture<'r, Result<u64, StateError>>,
-    batch: Vec<Change>,
-    after: Vec<Then>,
-}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
@@ -57,19 +44,17 @@ pub(super) enum Progress {
 
 pub(super) struct Running {
     pub(super) started: Instant,
-    pub(super) deadline: Instant,
+    /// When its timeout is over, which is counted from its first call; absent before that.
+    pub(super) deadline: Option<Instant>,
     pub(super) attempt: u32,
     /// What to ask when it wakes.
     pub(super) again: Option<Ask>,
-    /// Whether the object of a create exists, so that a failure leaves a row.
-    pub(super) exists: bool,
-    /// What an update changes.
-    pub(super) changed: Vec<Path>,
 }
 
 pub(super) struct Executor<'r> {
     pub(super) settings: &'r Settings,
     pub(super) lease: &'r Lease,
+    pub(super) heartbeat: Heartbeat<'r>,
     pub(super) plan: &'r Plan,
     pub(super) program: &'r Program,
     pub(super) events: &'r mut dyn EventSink,
@@ -93,6 +78,8 @@ pub(super) struct Executor<'r> {
     pub(super) running: HashMap<StepId, Running>,
     /// Calls in flight, and calls whose intent is being written.
     pub(super) slots: usize,
+    /// Steps that wait, without a slot and without a call, and until when.
+    pub(super) asleep: BinaryHeap<Reverse<(Instant, StepId)>>,
     /// Steps that have the right to call again, in the order they woke.
     pub(super) awake: VecDeque<StepId>,
     pub(super) calls: FuturesUnordered<Pending>,
@@ -109,7 +96,7 @@ pub(super) struct Executor<'r> {
 impl<'r> Executor<'r> {
     pub(super) fn new(
         settings: &'r Settings,
-        lease: &'r Lease,
+        (lease, asked): (&'r Lease, Instant),
         plan: &'r Plan,
         events: &'r mut dyn EventSink,
         cancel: &'r CancelToken,
@@ -148,6 +135,7 @@ impl<'r> Executor<'r> {
         Self {
             settings,
             lease,
+            heartbeat: Heartbeat::new(&*settings.store, lease, asked),
             plan,
             program,
             events,
@@ -165,6 +153,7 @@ impl<'r> Executor<'r> {
             ready,
             running: HashMap::new(),
             slots: 0,
+            asleep: BinaryHeap::new(),
             awake: VecDeque::new(),
             calls: FuturesUnordered::new(),
             batch: Vec::new(),
@@ -184,36 +173,57 @@ impl<'r> Executor<'r> {
         StepInfo::new(id, self.step(id))
     }
 
-    /// Goes on until nothing is in flight and nothing can start.
+    /// Goes on until nothing is in flight, nothing can start and everything is written.
     pub(super) async fn drive(&mut self) {
-        let mut heartbeat = tokio::time::interval(self.settings.lease_ttl / 3);
-        heartbeat.reset();
+        let mut alarm = pin!(tokio::time::sleep(Duration::ZERO));
         loop {
+            if self.stage == Cancelling::Abort {
+                self.calls.clear();
+            }
+            self.wake();
+            if let Err(error) = self.heartbeat.beat() {
+                self.lost_lease(error);
+            }
             self.start_ready();
-            self.start_commit();
-            let busy = !self.calls.is_empty() || self.committing.is_some();
-            if !busy || self.stage == Cancelling::Abort {
+            // What is done without a write may release more.
+            while self.start_commit() {
+                self.start_ready();
+            }
+            if !self.is_busy() {
                 return;
+            }
+            let due = self.next_waking().into_iter().chain(self.heartbeat.next()).min();
+            if let Some(at) = due.filter(|at| *at != alarm.deadline()) {
+                alarm.as_mut().reset(at);
             }
             let stage = self.stage;
             tokio::select! {
-                // Durability first: it releases more work than anything else.
+                // Durability first: it releases more work than anything else. Calls come last, for
+                // with many of them there is always one that has ended.
                 biased;
-                committed = async {
-                    match &mut self.committing {
-                        Some(commit) => (&mut commit.write).await,
-                        None => std::future::pending().await,
-                    }
-                } => self.committed(committed),
-                stage = self.cancel.past(stage), if stage < Cancelling::Abort => self.cancelled(stage),
-                Some(message) = self.calls.next(), if !self.calls.is_empty() => self.received(message),
-                _ = heartbeat.tick() => {
-                    if let Err(error) = self.settings.store.renew(self.lease).await {
-                        self.break_off(error, Vec::new());
+                kept = self.heartbeat.answered() => {
+                    if let Err(error) = kept {
+                        self.lost_lease(error);
                     }
                 }
+                answer = async {
+                    match &mut self.committing {
+                        Some(commit) => commit.answered().await,
+                        None => std::future::pending().await,
+                    }
+                } => self.committed(answer),
+                stage = self.cancel.past(stage), if stage < Cancelling::Abort => self.cancelled(stage),
+                () = &mut alarm, if due.is_some() => {}
+                Some(message) = self.calls.next(), if !self.calls.is_empty() => self.received(message),
             }
         }
+    }
+
+    /// Whether something is on its way that will say so when it is there. Nothing that could start
+    /// is left behind when not: with no call in flight every slot is free, and what finished
+    /// without a write was followed up before.
+    fn is_busy(&self) -> bool {
+        !self.calls.is_empty() || !self.asleep.is_empty() || self.committing.is_some()
     }
 
     pub(super) fn halted(&self) -> bool {
@@ -221,7 +231,7 @@ impl<'r> Executor<'r> {
     }
 
     pub(super) fn start_ready(&mut self) {
-        while !self.halted() {
+        while !self.halted() && !self.is_stalled() {
             // What takes no call takes no slot.
             let full = self.slots >= self.settings.parallelism;
             if !full && let Some(step) = self.awake.pop_front() {
@@ -239,33 +249,12 @@ impl<'r> Executor<'r> {
         }
     }
 
-    pub(super) fn remove(&mut self, row: ResourceId) {
-        if self.records.remove(&row).is_some() {
-            self.batch.push(Change::Remove(row));
-        }
-        self.close(row);
-    }
-
-    pub(super) fn close(&mut self, row: ResourceId) {
-        if self.open.remove(&row) {
-            self.batch.push(Change::Close(row));
-        }
-    }
-
-    pub(super) fn put(&mut self, record: Record) {
-        self.batch.push(Change::Put(Box::new(record.clone())));
-        self.records.insert(record.id, record);
-    }
-
     pub(super) fn running(&mut self, id: StepId) -> &mut Running {
-        let now = Instant::now();
-        self.running.entry(id).or_insert(Running {
-            started: now,
-            deadline: now + TIMEOUT,
+        self.running.entry(id).or_insert_with(|| Running {
+            started: Instant::now(),
+            deadline: None,
             attempt: 0,
             again: None,
-            exists: false,
-            changed: Vec::new(),
         })
     }
 
@@ -274,84 +263,26 @@ impl<'r> Executor<'r> {
         u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Writes what has gathered, if nothing is being written.
-    pub(super) fn start_commit(&mut self) {
-        if self.committing.is_some() || self.broken.is_some() {
-            return;
-        }
-        if self.batch.is_empty() {
-            // Nothing to make durable: what waits on it may go on at once.
-            for then in std::mem::take(&mut self.after) {
-                self.then(then);
-            }
-            if self.batch.is_empty() {
-                return;
-            }
-        }
-        let batch = std::mem::take(&mut self.batch);
-        let after = std::mem::take(&mut self.after);
-        let write = self.settings.store.commit(self.lease, self.version, batch.clone());
-        self.committing = Some(Commit { write, batch, after });
-    }
-
-    pub(super) fn committed(&mut self, result: Result<u64, StateError>) {
-        let Some(Commit { batch, after, .. }) = self.committing.take() else { return };
-        match result {
-            Ok(version) => {
-                self.version = version;
-                for then in after {
-                    self.then(then);
-                }
-            }
-            Err(error) => self.break_off(error, batch),
-        }
-    }
-
-    pub(super) fn then(&mut self, then: Then) {
-        match then {
-            Then::Finish(step) => self.finished(step),
-            Then::Call(step, ask) => {
-                let first =
-                    matches!(ask, Ask::Create { .. } | Ask::Update { .. } | Ask::Delete { .. });
-                if self.halted() {
-                    // An intent whose call never started says so by being closed again; a waiting
-                    // object's row says how far it is.
-                    self.slots -= 1;
-                    if first {
-                        self.close(self.step(step).id);
-                    }
-                    self.abandoned(step);
-                } else {
-                    self.call(step, ask);
-                }
-            }
-        }
-    }
-
-    pub(super) fn break_off(&mut self, error: StateError, unsaved: Vec<Change>) {
-        match &mut self.broken {
-            Some((_, all)) => all.extend(unsaved),
-            None => self.broken = Some((error, unsaved)),
-        }
-    }
-
     pub(super) fn cancelled(&mut self, stage: Cancelling) {
         self.stage = stage;
         self.events.event(Event::Cancelling { abort: stage == Cancelling::Abort });
+        self.abandon_waiting();
+        if stage == Cancelling::Abort {
+            // Until now the calls that are dropped may have taken effect.
+            let mut dropped: Vec<StepId> = self.running.keys().copied().collect();
+            dropped.sort_unstable();
+            for id in dropped {
+                self.restamp(id);
+            }
+        }
     }
 
-    /// Records what is left to record, says what was not tried, and ends the run.
+    /// Says what was not tried, records the exports, and ends the run.
     pub(super) async fn finish(
         mut self,
         started: Instant,
         recorded: &Value,
     ) -> Result<Live, ApplyError> {
-        if let Some(Commit { write, batch, .. }) = self.committing.take() {
-            match write.await {
-                Ok(version) => self.version = version,
-                Err(error) => self.break_off(error, batch),
-            }
-        }
         for i in 0..self.progress.len() {
             if matches!(self.progress[i], Progress::Waiting | Progress::Open) {
                 self.progress[i] = Progress::Skipped;
@@ -372,13 +303,7 @@ impl<'r> Executor<'r> {
                 Err(failure) => self.report.failures.push(failure),
             }
         }
-        if !self.batch.is_empty() && self.broken.is_none() {
-            let batch = std::mem::take(&mut self.batch);
-            let commit = self.settings.store.commit(self.lease, self.version, batch.clone()).await;
-            if let Err(error) = commit {
-                self.break_off(error, batch);
-            }
-        }
+        self.drive().await;
         let elapsed = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.events.event(Event::RunFinished {
             done: self.report.done,

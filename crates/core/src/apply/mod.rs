@@ -4,16 +4,22 @@
 //! calls in flight, and one commit to the store at a time that carries whatever has gathered since
 //! the last. An intent is durable before its call starts, a result before any dependent does.
 //! Slow objects are waited for without holding a slot.
+//!
+//! Everything is bounded: a call by its step's timeout, a wait by the first signal, a write that
+//! fails by a few retries, the run by its lease, and a panic of a provider by its step.
 
 mod call;
 mod cancel;
+mod commit;
 mod error;
 mod event;
 mod executor;
+mod heartbeat;
 mod live;
 mod receive;
 mod run;
 mod send;
+mod wait;
 
 pub use cancel::{CancelToken, Cancelling};
 pub use error::{ApplyError, Failure, Report, Skipped};

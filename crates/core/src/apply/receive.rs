@@ -1,73 +1,26 @@
 //! What came of a call: rows, failures, and who may go on.
 
-use std::{cmp::Reverse, time::Duration};
-
-use tokio::time::Instant;
+use std::cmp::Reverse;
 
 use super::{
     Event, Failure, Skipped,
-    call::{Answer, Ask, Message, backoff, sleep},
-    executor::{Executor, Progress, Then},
+    call::{Answer, Ask, Message},
+    commit::Then,
+    executor::{Executor, Progress},
 };
 use crate::{
     identity::{Address, ResourceId},
-    plan::{Action, Step, StepId, forget, mark_outputs, mark_secrets, same_value, settled},
+    panics::provider_bug,
+    plan::{Action, Step, StepId, mark_outputs, mark_secrets, same_value, settled},
     provider::{ErrorKind, ProviderError, Seen, Settling, physical_id},
-    resource::Deletion,
+    resource::{Changes, Deletion},
     state::{Record, Role, Status},
     value::Value,
 };
 
-/// How often a call that failed in a way that passes is made again.
-const ATTEMPTS: u32 = 10;
-
 impl Executor<'_> {
-    /// Waits without a slot, then asks again.
-    pub(super) fn wait(&mut self, id: StepId, duration: Duration) {
-        let deadline = self.running(id).deadline;
-        if Instant::now().checked_add(duration).is_none_or(|then| then > deadline) {
-            let took = Instant::now() - self.running(id).started;
-            let message = format!("it was not done after {} s", took.as_secs());
-            self.failed(id, ProviderError::new(ErrorKind::Timeout, "formwork", message), None);
-            return;
-        }
-        if self.halted() {
-            // The row says how far it is; the next run goes on waiting.
-            self.abandoned(id);
-            return;
-        }
-        let for_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        let of = self.info(id);
-        self.events.event(Event::StepWaiting { of, for_ms });
-        self.calls.push(sleep(id, duration));
-    }
-
-    /// Whether the call is made again after this error.
-    pub(super) fn retries(&mut self, id: StepId, error: &ProviderError) -> bool {
-        let passes = matches!(error.kind, ErrorKind::Throttled | ErrorKind::Transient);
-        let attempt = self.running(id).attempt;
-        if !passes || attempt >= ATTEMPTS || self.halted() {
-            return false;
-        }
-        self.running(id).attempt += 1;
-        let pause = backoff(id, attempt);
-        let in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-        let of = self.info(id);
-        self.events.event(Event::StepRetrying { of, in_ms, error: error.clone() });
-        self.calls.push(sleep(id, pause));
-        true
-    }
-
     pub(super) fn received(&mut self, message: Message) {
         let id = message.step;
-        if matches!(message.answer, Answer::Awake) {
-            if self.halted() {
-                self.abandoned(id);
-            } else {
-                self.awake.push_back(id);
-            }
-            return;
-        }
         self.slots -= 1;
         match message.answer {
             Answer::Created(Ok(outputs)) => self.created(id, outputs),
@@ -105,7 +58,16 @@ impl Executor<'_> {
                     self.failed(id, error, None);
                 }
             }
-            Answer::Awake => {}
+            Answer::OutOfTime => {
+                let error = self.out_of_time(id);
+                self.failed(id, error, None);
+            }
+            Answer::Panicked(panic) => {
+                // It may have panicked after the effect.
+                let operation = &self.step(id).kind;
+                let error = provider_bug(ErrorKind::Ambiguous, operation, &panic);
+                self.failed(id, error, None);
+            }
         }
     }
 
@@ -119,6 +81,14 @@ impl Executor<'_> {
         match self.running.get(&id).and_then(|running| running.again.as_ref()) {
             Some(Ask::Create { inputs } | Ask::Update { inputs, .. }) => inputs.clone(),
             _ => Value::Null,
+        }
+    }
+
+    /// The changes of the update that was called for this step.
+    fn changes(&self, id: StepId) -> Option<&Changes> {
+        match self.running.get(&id)?.again.as_ref()? {
+            Ask::Update { changes, .. } => Some(changes),
+            _ => None,
         }
     }
 
@@ -138,9 +108,7 @@ impl Executor<'_> {
         let known = Seen { inputs: row.inputs.clone(), outputs: row.outputs.clone() };
         self.put(row);
         self.close(step.id);
-        let running = self.running(id);
-        running.exists = true;
-        running.attempt = 0;
+        self.running(id).attempt = 0;
         self.slots += 1;
         self.after.push(Then::Call(id, Ask::Settle { known }));
     }
@@ -163,6 +131,7 @@ impl Executor<'_> {
             inputs,
             seen: None,
             unsure: Vec::new(),
+            changing: Vec::new(),
             outputs,
             depends_on: step.depends_on.clone(),
             options: step.options.clone(),
@@ -217,9 +186,7 @@ impl Executor<'_> {
         row.outputs = outputs;
         row.status = Status::Settling;
         row.unsure.clear();
-        if let Some(left) = &mut row.seen {
-            forget(left, &self.running(id).changed);
-        }
+        row.changing = self.changes(id).map(|changes| changes.paths().to_vec()).unwrap_or_default();
         self.describe(&mut row, step);
         let known = Seen { inputs: row.inputs.clone(), outputs: row.outputs.clone() };
         self.put(row);
@@ -236,12 +203,17 @@ impl Executor<'_> {
             self.failed(id, ProviderError::new(ErrorKind::Provider, "state", message), None);
             return;
         };
+        let first = row.seen.is_none();
         row.outputs = self.outputs_of(step, &row.inputs, seen.outputs);
         let after = mark_secrets(&row.inputs, seen.inputs);
-        row.seen = Some(settled(row.seen.as_ref(), step.observed.as_ref(), after));
+        row.seen = Some(settled(&row, step.observed.as_ref(), after));
+        row.changing.clear();
         row.status = Status::Ready;
         self.describe(&mut row, step);
         let broken = self.broken_echo(step, &row);
+        if let Some(error) = broken.as_ref().filter(|_| first) {
+            row.status = Status::Incomplete { reason: error.to_string() };
+        }
         self.report_outputs(id, &row.outputs);
         self.put(row);
         self.close(step.id);
@@ -301,17 +273,21 @@ impl Executor<'_> {
                 self.put(row);
                 self.close(step.id);
             }
-            (Action::Create, None) if self.running(id).exists && self.is_verdict(&error) => {
-                // It came to be, and then said that it will never be ready.
+            (Action::Create | Action::Settle | Action::Update, None)
+                if self.will_never_be_ready(id, &error) =>
+            {
                 if let Ok(mut row) = self.row(id) {
                     row.status = Status::Incomplete { reason: error.to_string() };
                     self.put(row);
                 }
             }
             // No definite answer: the intent stays open, and the next run looks what became of it.
-            _ if matches!(error.kind, ErrorKind::Ambiguous | ErrorKind::Timeout) => {}
-            (Action::Update, _) => {
-                // Part of it may have been done; the next plan compares with what is there.
+            _ if matches!(error.kind, ErrorKind::Ambiguous | ErrorKind::Timeout) => {
+                self.restamp(id);
+            }
+            (Action::Update | Action::Settle, _) => {
+                // Part of it may have been done; the next plan compares with what is there, and
+                // looks again whether it is ready.
             }
             _ => self.close(step.id),
         }
@@ -329,16 +305,22 @@ impl Executor<'_> {
         self.skip_dependents(id);
     }
 
-    /// Whether an error says something of the object itself, and not only of the way to it.
-    fn is_verdict(&self, error: &ProviderError) -> bool {
-        !matches!(
+    /// Whether an error is the verdict that an object came to be and will not be ready. One that
+    /// was ready before an update is not given up for what became of the update.
+    fn will_never_be_ready(&self, id: StepId, error: &ProviderError) -> bool {
+        let asked = self.running.get(&id).and_then(|running| running.again.as_ref());
+        let looked = matches!(asked, Some(Ask::Settle { .. }));
+        let row = self.records.get(&self.step(id).id);
+        let verdict = !matches!(
             error.kind,
+            // These are of the way to it, and not of the object itself.
             ErrorKind::Timeout
                 | ErrorKind::Ambiguous
                 | ErrorKind::Transient
                 | ErrorKind::Throttled
                 | ErrorKind::Denied
-        )
+        );
+        looked && verdict && row.is_some_and(|row| row.seen.is_none())
     }
 
     pub(super) fn skip_dependents(&mut self, id: StepId) {

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{ApplyError, CancelToken, Event, EventSink, Live, executor::Executor};
+use super::{ApplyError, CancelToken, Event, EventSink, Live, commit::Written, executor::Executor};
 use crate::{
     declare::NodeKind,
     plan::Plan,
@@ -41,8 +41,9 @@ pub(crate) async fn run(
         let exports = snapshot.exports;
         return Ok(Live { program: plan.program.clone(), outputs, exports });
     }
+    let asked = Instant::now();
     let lease = settings.store.acquire(stack, &settings.holder, settings.lease_ttl).await?;
-    let result = run_leased(settings, &lease, plan, events, cancel).await;
+    let result = run_leased(settings, (&lease, asked), plan, events, cancel).await;
     // A lease that can not be given back runs out by itself.
     let _ = settings.store.release(&lease).await;
     result
@@ -84,7 +85,7 @@ fn known_outputs(plan: &Plan, snapshot: &Snapshot) -> Vec<Value> {
 
 async fn run_leased(
     settings: &Settings,
-    lease: &Lease,
+    (lease, asked): (&Lease, Instant),
     plan: &Plan,
     events: &mut dyn EventSink,
     cancel: &CancelToken,
@@ -92,19 +93,34 @@ async fn run_leased(
     let started = Instant::now();
     let mut snapshot = settings.store.load(&plan.data.stack).await?;
     check_fresh(plan, &snapshot)?;
-    let mut version = snapshot.version;
     if !plan.data.repairs.is_empty() {
-        version = settings.store.commit(lease, version, plan.data.repairs.clone()).await?;
+        snapshot.version = repair(settings, lease, plan).await?;
         for change in plan.data.repairs.clone() {
             snapshot.apply(change);
         }
     }
     let outputs = known_outputs(plan, &snapshot);
     let recorded = snapshot.exports.clone();
+    let lease = (lease, asked);
     let mut executor = Executor::new(settings, lease, plan, events, cancel, snapshot, outputs);
-    executor.version = version;
     let shown = plan.steps().count();
     executor.events.event(Event::RunStarted { stack: plan.data.stack.clone(), steps: shown });
     executor.drive().await;
     executor.finish(started, &recorded).await
+}
+
+/// Writes what the plan found to be put right, before anything is started.
+async fn repair(settings: &Settings, lease: &Lease, plan: &Plan) -> Result<u64, StateError> {
+    let expected = plan.data.version;
+    let mut failures = 0;
+    loop {
+        let repairs = plan.data.repairs.clone();
+        let answer = settings.store.commit(lease, expected, repairs).await;
+        match Written::of(answer, expected, failures) {
+            Written::Durable(version) => return Ok(version),
+            Written::Again(pause) => tokio::time::sleep(pause).await,
+            Written::GivenUp(error) => return Err(error),
+        }
+        failures += 1;
+    }
 }

@@ -7,7 +7,8 @@ use tokio::time::Instant;
 use super::{
     Event,
     call::{Ask, call},
-    executor::{Executor, Running, TIMEOUT, Then},
+    commit::Then,
+    executor::Executor,
 };
 use crate::{
     expr::NodeId,
@@ -16,9 +17,15 @@ use crate::{
     provider::{ErrorKind, ProviderError, Seen},
     resource::Changes,
     schema::ResourceType,
-    state::{Change, Intent, Record, Role, Status, Verb},
+    state::{Change, Intent, Record, Status, Verb},
     value::{Map, Path, Value},
 };
+
+/// What a verb may take when its declaration does not say.
+const TIMEOUT: Duration = Duration::from_secs(30 * 60);
+
+/// The end of a timeout that the clock can not count to.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl Executor<'_> {
     pub(super) fn start(&mut self, id: StepId) {
@@ -29,19 +36,8 @@ impl Executor<'_> {
                 self.events.event(Event::StepStarted(info));
             }
         }
-        let now = Instant::now();
-        let timeout = self.timeout(id);
-        self.running.insert(
-            id,
-            Running {
-                started: now,
-                deadline: now.checked_add(timeout).unwrap_or(now + TIMEOUT),
-                attempt: 0,
-                again: None,
-                exists: false,
-                changed: Vec::new(),
-            },
-        );
+        // From now on it counts as running.
+        self.running(id);
         let started = match step.action {
             Action::Join => {
                 self.finished(id);
@@ -65,12 +61,23 @@ impl Executor<'_> {
         let timeouts = self.node_of[id.index()]
             .map(|node| self.program.graph[node].options.timeouts)
             .unwrap_or_default();
-        let asked = match self.step(id).action {
+        let step = self.step(id);
+        let asked = match step.action {
             Action::Update => timeouts.update,
-            Action::Delete => timeouts.delete,
+            // What goes may be declared no longer: the plan knows what was asked for it.
+            Action::Delete => step.options.delete_timeout,
             _ => timeouts.create,
         };
         asked.unwrap_or(TIMEOUT)
+    }
+
+    /// When the step's time is over; counted from its first call, which is now if there was none.
+    pub(super) fn deadline(&mut self, id: StepId) -> Instant {
+        let timeout = self.timeout(id);
+        *self.running(id).deadline.get_or_insert_with(|| {
+            let now = Instant::now();
+            now.checked_add(timeout).unwrap_or(now + FOREVER)
+        })
     }
 
     pub(super) fn forget(&mut self, id: StepId) {
@@ -145,6 +152,7 @@ impl Executor<'_> {
             row.outputs = observed.outputs.clone();
             // Nothing had to change, so what is there is accepted.
             row.seen = Some(observed.inputs.clone());
+            row.changing.clear();
         }
         row.inputs = inputs;
         self.describe(&mut row, step);
@@ -169,7 +177,6 @@ impl Executor<'_> {
     pub(super) fn settle_recorded(&mut self, id: StepId) -> Result<(), ProviderError> {
         let row = self.row(id)?;
         let known = Seen { inputs: row.inputs, outputs: row.outputs };
-        self.running(id).exists = true;
         self.slots += 1;
         self.call(id, Ask::Settle { known });
         Ok(())
@@ -180,23 +187,7 @@ impl Executor<'_> {
         let step = self.step(id);
         let inputs = self.resolve(id)?;
         let (verb, record, ask) = if step.action == Action::Create {
-            let version = self.resource_type(step).map_or(1, |of| of.version);
-            let record = Record {
-                id: step.id,
-                address: step.address.clone(),
-                kind: step.kind.clone(),
-                provider: step.provider.clone(),
-                version,
-                role: Role::Current,
-                status: Status::Settling,
-                inputs: inputs.clone(),
-                seen: None,
-                unsure: Vec::new(),
-                outputs: Value::Null,
-                depends_on: step.depends_on.clone(),
-                options: step.options.clone(),
-                declared_at: step.declared_at.clone(),
-            };
+            let record = self.new_row(step, inputs.clone(), Value::Null, Status::Settling);
             (Verb::Create, record, Ask::Create { inputs })
         } else {
             let mut record = self.row(id)?;
@@ -216,9 +207,6 @@ impl Executor<'_> {
                 self.after.push(Then::Finish(id));
                 return Ok(());
             }
-            let running = self.running(id);
-            running.exists = true;
-            running.changed.clone_from(&paths);
             record.inputs = inputs.clone();
             self.describe(&mut record, step);
             (Verb::Update, record, Ask::Update { known, inputs, changes: Changes::new(paths) })
@@ -279,7 +267,9 @@ impl Executor<'_> {
         let provider = self.settings.providers.iter().find(|p| p.name() == step.provider);
         match provider {
             Some(provider) => {
-                self.calls.push(call(id, provider.clone(), step.kind.clone(), identity, ask));
+                let (provider, kind) = (provider.clone(), step.kind.clone());
+                let deadline = self.deadline(id);
+                self.calls.push(call(id, provider, kind, identity, ask, deadline));
             }
             None => {
                 self.slots -= 1;
@@ -290,10 +280,35 @@ impl Executor<'_> {
     }
 
     pub(super) fn call_again(&mut self, id: StepId) {
-        if let Some(ask) = self.running(id).again.clone() {
-            self.slots += 1;
+        if Instant::now() >= self.deadline(id) {
+            // It woke in time, and no slot was free for it.
+            let error = self.out_of_time(id);
+            self.failed(id, error, None);
+            return;
+        }
+        let Some(ask) = self.running(id).again.clone() else { return };
+        self.slots += 1;
+        if self.restamp(id) {
+            self.after.push(Then::Call(id, ask));
+        } else {
             self.call(id, ask);
         }
+    }
+
+    /// Opens the intent of a create anew, as of now. That an object is absent is believed only a
+    /// while after its last call, so each call after the first needs the time written before it,
+    /// and one that ended without an answer the time until which it may have taken effect.
+    /// Returns whether there is such an intent.
+    pub(super) fn restamp(&mut self, id: StepId) -> bool {
+        let step = self.step(id);
+        let asked = self.running.get(&id).and_then(|running| running.again.as_ref());
+        let Some(Ask::Create { inputs }) = asked else { return false };
+        if !self.open.contains(&step.id) {
+            return false;
+        }
+        let record = self.new_row(step, inputs.clone(), Value::Null, Status::Settling);
+        self.open_intent(step.id, Verb::Create, Some(record));
+        true
     }
 }
 

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use crate::{declare::ResourceRef, value::Value};
 
-/// How long one verb of one resource may take, waiting included.
+/// How long one verb of one resource may take, waiting and retries included.
+///
+/// A call that has not returned by then is dropped. Whether it took effect is not known, so the next
+/// run looks; what does not depend on it goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timeouts {
     /// From the first call of a create until the object is ready. Default 30 minutes.

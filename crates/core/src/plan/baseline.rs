@@ -1,7 +1,7 @@
 //! What the last apply left in the cloud: the state that drift is told from.
 //!
-//! It is kept per field. While an update has not been seen to settle, the places that it changed
-//! are holes (unknown values): nobody knows yet how the cloud will write them.
+//! It is kept per field. An update that was not seen to settle leaves the places that it changed:
+//! nobody knows yet how the cloud writes them, or whether it did.
 
 use std::borrow::Cow;
 
@@ -11,103 +11,146 @@ use crate::{
     value::{Map, Path, Segment, Value},
 };
 
+static NULL: Value = Value::Null;
+
 /// What the last apply left of an object. What is not known of it counts as not drifted.
 pub(super) fn left<'v>(record: &'v Record, seen: &'v Seen) -> Cow<'v, Value> {
-    match (&record.seen, &record.status) {
-        (Some(left), Status::Ready) => Cow::Borrowed(left),
-        (Some(left), _) => Cow::Owned(filled(left, &seen.inputs)),
+    let left = match (&record.seen, &record.status) {
+        (Some(left), _) => left,
         // It was found after a crash, and nobody has looked at it as a whole yet.
-        (None, Status::Settling) => Cow::Borrowed(&seen.inputs),
-        (None, _) => Cow::Borrowed(&record.inputs),
+        (None, Status::Settling) => &seen.inputs,
+        (None, _) => &record.inputs,
+    };
+    if record.changing.is_empty() {
+        return Cow::Borrowed(left);
     }
-}
-
-/// Forgets how the cloud wrote the places that an update changes.
-pub(crate) fn forget(left: &mut Value, changed: &[Path]) {
-    for path in changed {
-        dig(left, path.segments());
+    let mut expected = left.clone();
+    for place in record.changing.iter().map(Path::unit) {
+        let at = |value| place.of(value).unwrap_or(&NULL);
+        // What is as it was before the update did not arrive, so that what was sent counts.
+        let arrived = at(left) != at(&seen.inputs);
+        let from = if arrived { &seen.inputs } else { &record.inputs };
+        put(&mut expected, place.segments(), place.of(from).cloned());
     }
-}
-
-fn dig(value: &mut Value, path: &[Segment]) {
-    match (path, value) {
-        ([Segment::Key(key), rest @ ..], Value::Map(map)) => match (rest, map.get_mut(key)) {
-            // The places in a list mean nothing once it has changed.
-            ([Segment::Key(_), ..], Some(inner @ Value::Map(_))) => dig(inner, rest),
-            _ => {
-                map.insert(key.clone(), Value::Unknown);
-            }
-        },
-        (_, place) => *place = Value::Unknown,
-    }
-}
-
-/// `left` with its holes filled from what is there.
-fn filled(left: &Value, there: &Value) -> Value {
-    match (left, there) {
-        (Value::Unknown, there) => there.clone(),
-        (Value::Map(left), Value::Map(there)) => {
-            let mut map = Map::with_capacity(left.len());
-            for (key, value) in left.iter() {
-                match (value, there.get(key)) {
-                    (Value::Unknown, None) => {}
-                    (Value::Unknown, Some(there)) => {
-                        map.insert(key.clone(), there.clone());
-                    }
-                    (value, there) => {
-                        map.insert(key.clone(), filled(value, there.unwrap_or(&Value::Null)));
-                    }
-                }
-            }
-            Value::Map(map)
-        }
-        (left, _) => left.clone(),
-    }
+    Cow::Owned(expected)
 }
 
 /// The baseline after an object settled as `after`.
 ///
 /// Where an update changed nothing, drift that nobody looked at before stays drift. What the plan
 /// did look at, and what was as it had been left, may have changed with the update: it is accepted.
-pub(crate) fn settled(left: Option<&Value>, before: Option<&Seen>, after: Value) -> Value {
-    let (Some(Value::Map(left)), Value::Map(after)) = (left, &after) else { return after };
-    let mut map = Map::with_capacity(after.len());
-    for (name, after) in after.iter() {
+pub(crate) fn settled(row: &Record, before: Option<&Seen>, after: Value) -> Value {
+    let (Some(Value::Map(left)), Value::Map(now)) = (&row.seen, &after) else { return after };
+    let mut map = Map::with_capacity(now.len());
+    for (name, now) in now.iter() {
         let value = match left.get(name) {
-            None | Some(Value::Unknown) => after.clone(),
-            Some(left) if before.is_some_and(|seen| seen.inputs.get(name) == Some(left)) => {
-                after.clone()
-            }
-            Some(left) => filled(left, after),
+            None => now,
+            Some(left) if before.is_some_and(|seen| seen.inputs.get(name) == Some(left)) => now,
+            Some(left) => left,
         };
-        map.insert(name.clone(), value);
+        map.insert(name.clone(), value.clone());
     }
-    Value::Map(map)
+    let mut settled = Value::Map(map);
+    for place in row.changing.iter().map(Path::unit) {
+        put(&mut settled, place.segments(), place.of(&after).cloned());
+    }
+    settled
+}
+
+/// Sets or removes the value at `path`. Maps on the way are made where there is something to set.
+pub(super) fn put(value: &mut Value, path: &[Segment], to: Option<Value>) {
+    match (path, value) {
+        ([], place) => *place = to.unwrap_or(Value::Null),
+        ([Segment::Key(key)], Value::Map(map)) => match to {
+            Some(to) => {
+                map.insert(key.clone(), to);
+            }
+            None => {
+                map.remove(key);
+            }
+        },
+        ([Segment::Key(key), rest @ ..], Value::Map(map)) => {
+            if let Some(inner) = map.get_mut(key) {
+                put(inner, rest, to);
+            }
+        }
+        ([Segment::Index(i), rest @ ..], Value::List(items)) => {
+            if let Some(inner) = items.get_mut(*i) {
+                put(inner, rest, to);
+            }
+        }
+        ([Segment::Key(_), ..], place @ Value::Null) if to.is_some() => {
+            *place = Value::Map(Map::new());
+            put(place, path, to);
+        }
+        _ => {}
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{Random, changes};
 
     fn value(json: &str) -> Value {
         serde_json::from_str(json).unwrap()
     }
 
+    /// A row after an update of some places.
+    fn row(seen: &str, inputs: &str) -> Record {
+        let mut random = Random::new(1);
+        let put = |change| match change {
+            crate::state::Change::Put(record) => Some(*record),
+            _ => None,
+        };
+        let any = std::iter::repeat_with(|| changes(&mut random)).flatten().find_map(put).unwrap();
+        let changing = ["a", "tags.x", "tags.z", "list[0]"];
+        Record {
+            status: Status::Settling,
+            seen: Some(value(seen)),
+            inputs: value(inputs),
+            changing: changing.map(|path| Path::parse(path).unwrap()).to_vec(),
+            ..any
+        }
+    }
+
+    const BEFORE: &str = r#"{"a": "1", "b": "1", "tags": {"x": "1", "y": "1"}, "list": [1]}"#;
+    const SENT: &str =
+        r#"{"a": "TWO", "b": "1", "tags": {"x": "2", "y": "1", "z": "2"}, "list": [2]}"#;
+    const AFTER: &str =
+        r#"{"a": "two", "b": "-", "tags": {"x": "2", "y": "-", "z": "2"}, "list": [2]}"#;
+
     #[test]
     fn a_field_that_an_update_did_not_touch_keeps_its_baseline_unless_the_plan_looked() {
-        let mut left = value(r#"{"a": "1", "b": "1", "tags": {"x": "1", "y": "1"}, "list": [1]}"#);
-        let paths = ["a", "tags.x", "tags.z", "list[0]"].map(|path| Path::parse(path).unwrap());
-        forget(&mut left, &paths);
-        let after = r#"{"a": "2", "b": "hacked", "tags": {"x": "2", "y": "hacked", "z": "2"}, "list": [2]}"#;
-        let kept = settled(Some(&left), None, value(after));
-        let expected =
-            r#"{"a": "2", "b": "1", "tags": {"x": "2", "z": "2", "y": "1"}, "list": [2]}"#;
-        assert_eq!(kept, value(expected));
+        let row = row(BEFORE, SENT);
+        let kept = r#"{"a": "two", "b": "1", "tags": {"x": "2", "y": "1", "z": "2"}, "list": [2]}"#;
+        assert_eq!(settled(&row, None, value(AFTER)), value(kept));
 
-        let before = value(r#"{"a": "1", "b": "1", "tags": {"x": "1", "y": "1"}, "list": [1]}"#);
-        let looked = Seen { inputs: before, outputs: Value::Null };
-        let accepted = settled(Some(&left), Some(&looked), value(after));
-        assert_eq!(accepted.get("b"), Some(&"hacked".into()));
-        assert_eq!(settled(None, None, value(after)), value(after));
+        let looked = Seen { inputs: value(BEFORE), outputs: Value::Null };
+        let accepted = settled(&row, Some(&looked), value(AFTER));
+        assert_eq!(accepted.get("b"), Some(&"-".into()));
+        let first = Record { seen: None, ..row };
+        assert_eq!(settled(&first, None, value(AFTER)), value(AFTER));
+    }
+
+    #[test]
+    fn an_update_that_arrived_is_no_drift_and_one_that_did_not_is() {
+        let row = row(BEFORE, SENT);
+        let seen = |inputs| Seen { inputs: value(inputs), outputs: Value::Null };
+        let arrived =
+            r#"{"a": "two", "b": "1", "tags": {"x": "2", "y": "1", "z": "2"}, "list": [2]}"#;
+        assert_eq!(*left(&row, &seen(AFTER)), value(arrived));
+        assert_eq!(*left(&row, &seen(BEFORE)), value(SENT));
+    }
+
+    #[test]
+    fn a_value_is_put_and_removed_at_every_depth() {
+        let mut value = value(r#"{"tags": null, "list": [{"a": 1}]}"#);
+        let path = |text| Path::parse(text).unwrap();
+        put(&mut value, path("tags.x").segments(), Some("1".into()));
+        put(&mut value, path("list[0].a").segments(), None);
+        put(&mut value, path("list[7].a").segments(), Some("1".into()));
+        put(&mut value, path("none.x").segments(), None);
+        assert_eq!(value.to_string(), r#"{list: [{}], tags: {x: "1"}}"#);
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     provider::Seen,
     schema::{Field, ResourceType},
     state::Record,
-    value::{Map, Path, Segment, Value},
+    value::{Map, Path, Value},
 };
 
 static NULL: Value = Value::Null;
@@ -24,11 +24,15 @@ pub(crate) fn ignored(node: &Node) -> Vec<Path> {
 /// The fields in which the cloud differs from what the last apply left there. A field that the
 /// program leaves to the cloud is compared only if something was seen in it then.
 pub(super) fn drifted(of: &ResourceType, record: &Record, seen: &Seen) -> Vec<FieldChange> {
-    let left = baseline::left(record, seen);
+    drifted_from(of, &baseline::left(record, seen), seen)
+}
+
+/// The fields in which the cloud differs from `left`.
+pub(super) fn drifted_from(of: &ResourceType, left: &Value, seen: &Seen) -> Vec<FieldChange> {
     if *left == seen.inputs {
         return Vec::new();
     }
-    diff(of.inputs, &left, &seen.inputs, Against::Seen, Cause::Drift)
+    diff(of.inputs, left, &seen.inputs, Against::Seen, Cause::Drift)
 }
 
 pub(super) fn is_ignored(change: &FieldChange, ignored: &[Path]) -> bool {
@@ -52,37 +56,7 @@ pub(super) fn keep_ignored(
             !field.write_only && !same(field, left, is, Against::Seen)
         });
         let from = drifted.map_or(&row.inputs, |seen| &seen.inputs);
-        put(desired, path.segments(), path.of(from).cloned());
-    }
-}
-
-/// Sets or removes the value at `path`. Maps on the way are made where there is something to set.
-fn put(value: &mut Value, path: &[Segment], to: Option<Value>) {
-    match (path, value) {
-        ([], place) => *place = to.unwrap_or(Value::Null),
-        ([Segment::Key(key)], Value::Map(map)) => match to {
-            Some(to) => {
-                map.insert(key.clone(), to);
-            }
-            None => {
-                map.remove(key);
-            }
-        },
-        ([Segment::Key(key), rest @ ..], Value::Map(map)) => {
-            if let Some(inner) = map.get_mut(key) {
-                put(inner, rest, to);
-            }
-        }
-        ([Segment::Index(i), rest @ ..], Value::List(items)) => {
-            if let Some(inner) = items.get_mut(*i) {
-                put(inner, rest, to);
-            }
-        }
-        ([Segment::Key(_), ..], place @ Value::Null) if to.is_some() => {
-            *place = Value::Map(Map::new());
-            put(place, path, to);
-        }
-        _ => {}
+        baseline::put(desired, path.segments(), path.of(from).cloned());
     }
 }
 
@@ -174,21 +148,4 @@ fn only(field: &Field, value: &Value) -> Value {
     let mut map = Map::with_capacity(1);
     map.insert(field.name, value.clone());
     Value::Map(map)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_ignored_is_kept_at_every_depth() {
-        let mut value: Value =
-            serde_json::from_str(r#"{"tags": null, "list": [{"a": 1}]}"#).unwrap();
-        let path = |text| Path::parse(text).unwrap();
-        put(&mut value, path("tags.x").segments(), Some("1".into()));
-        put(&mut value, path("list[0].a").segments(), None);
-        put(&mut value, path("list[7].a").segments(), Some("1".into()));
-        put(&mut value, path("none.x").segments(), None);
-        assert_eq!(value.to_string(), r#"{list: [{}], tags: {x: "1"}}"#);
-    }
 }

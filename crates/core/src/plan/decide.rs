@@ -10,8 +10,9 @@ use std::collections::{HashMap, HashSet};
 use petgraph::{Direction, graph::NodeIndex};
 
 use super::{
-    Action, Cause, Drift, Facts, FieldChange, Observation, PlanData, PlanError, Reason, Want,
-    changes::{changes, drifted, ignored, is_ignored, keep_ignored},
+    Action, Cause, Drift, Facts, FieldChange, Observation, PlanData, PlanError, Reason, Uncertain,
+    Want,
+    changes::{changes, drifted, drifted_from, ignored, is_ignored, keep_ignored},
     diff::{Against, same, same_value},
     order, removals,
 };
@@ -157,14 +158,15 @@ fn find_drift(program: &Program, facts: &Facts<'_>) -> (Vec<Drift>, HashSet<Reso
         };
         let fields = match observed {
             Observation::Gone => Vec::new(),
-            // An update whose end nobody saw has no state to differ from.
-            Observation::There(_) if facts.uncertain.contains_key(&record.id) => {
-                strayed.insert(record.id);
-                continue;
-            }
             Observation::There(seen) => {
                 let mut fields = drifted(of, record, seen);
-                if !fields.is_empty() {
+                let uncertain = facts.uncertain.get(&record.id);
+                if let Some(Uncertain { inputs, .. }) = uncertain {
+                    // What is as an update of ours would have made it was not made so by others.
+                    let others = drifted_from(of, inputs, seen);
+                    fields.retain(|change| others.iter().any(|other| other.path == change.path));
+                }
+                if !fields.is_empty() || uncertain.is_some() {
                     strayed.insert(record.id);
                     if let Some(node) = program.by_address.get(&record.address) {
                         let ignored = ignored(&program.graph[*node]);
@@ -352,6 +354,7 @@ impl<'a> Draft<'a> {
             deleted_with: node.options.deleted_with.as_ref().and_then(id_of).map(|(_, id)| id),
             replace_with: node.options.replace_with.iter().filter_map(id_of).collect(),
             trigger: node.options.trigger.clone(),
+            delete_timeout: node.options.timeouts.delete,
         }
     }
 

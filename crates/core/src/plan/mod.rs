@@ -18,7 +18,7 @@ mod step;
 
 use std::sync::Arc;
 
-pub(crate) use baseline::{forget, settled};
+pub(crate) use baseline::settled;
 pub(crate) use canonical::Canonical;
 pub(crate) use changes::ignored;
 pub(crate) use decide::compute;

@@ -160,7 +160,7 @@ pub struct Step {
     pub takes_along: Vec<ResourceId>,
     /// What the row will say it depends on.
     pub depends_on: Vec<ResourceId>,
-    /// What the row will say of its options.
+    /// What the row will say of its options; of a removal, only how long it may take.
     pub options: RecordedOptions,
     /// The source line of the declaration.
     pub declared_at: String,

@@ -1,10 +1,12 @@
 //! The rows.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     identity::{Address, ResourceId},
-    value::Value,
+    value::{Path, Value},
 };
 
 /// What is remembered of one object.
@@ -27,14 +29,16 @@ pub struct Record {
     /// The inputs that were last sent.
     pub inputs: Value,
     /// The state that was seen right after they were sent, in the shape of the inputs. What the
-    /// cloud makes of an input is known from the difference, and is not drift. Places that an update
-    /// changed are unknown until it is seen to have settled.
+    /// cloud makes of an input is known from the difference, and is not drift.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub seen: Option<Value>,
     /// The write-only inputs whose value in the cloud is not known, because the end of an update of
     /// them was not seen. They are sent again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unsure: Vec<String>,
+    /// The places that an update changed which was not seen to settle yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changing: Vec<Path>,
     /// The outputs it last reported.
     pub outputs: Value,
     /// The objects it needs; it is deleted before them.
@@ -50,8 +54,7 @@ impl Record {
     /// The object's state as far as it is known: what was seen of it, or else what was sent.
     #[must_use]
     pub fn last_known(&self) -> &Value {
-        // While an update has not settled, what was seen has holes.
-        self.seen.as_ref().filter(|seen| seen.is_known()).unwrap_or(&self.inputs)
+        self.seen.as_ref().unwrap_or(&self.inputs)
     }
 
     /// The row of an object whose address another one took. What the replacing program says of
@@ -94,7 +97,7 @@ pub enum Status {
     Ready,
     /// It exists; that it is ready was not confirmed yet.
     Settling,
-    /// It exists, but its create did not finish.
+    /// It exists, but its create did not finish: it failed half way, or the object will never be ready.
     Incomplete {
         /// What the create failed with.
         reason: String,
@@ -122,6 +125,9 @@ pub struct RecordedOptions {
     /// The trigger value of the last apply.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub trigger: Option<Value>,
+    /// How long its delete may take; absent for the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delete_timeout: Option<Duration>,
 }
 
 /// What an intent is going to do.

@@ -149,7 +149,8 @@ pub trait StateStore: Send + Sync {
         ttl: Duration,
     ) -> BoxFuture<'a, Result<Lease, StateError>>;
 
-    /// Extends the lease by its `ttl` from now.
+    /// Extends the lease by its `ttl` from now. A renewal that failed may be tried again, unless it
+    /// failed with [`StateError::Fenced`] or [`StateError::Leased`]: then someone else has the lease.
     fn renew<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<(), StateError>>;
 
     /// Gives the lease back. One that was lost already is no error.
@@ -160,6 +161,12 @@ pub trait StateStore: Send + Sync {
     ///
     /// **Durable when it resolves**: a crash at any later moment, of the process or the machine,
     /// loses none of it. A crash before leaves all or none of it.
+    ///
+    /// The lease is checked before the version, and the version that a refusal names is durable.
+    /// Of a commit that failed with [`StateError::Io`] all or none is durable, and it may be tried
+    /// again: [`StateError::Stale`] with the version `expected + 1` says then that it was durable,
+    /// for nobody else can write while the lease holds. A store that can not tell any more what is
+    /// durable must go on failing with [`StateError::Io`].
     fn commit<'a>(
         &'a self,
         lease: &'a Lease,

@@ -52,6 +52,8 @@ pub enum Fault {
     Hang,
     /// The effect happens, and the call never ends.
     HangAfter,
+    /// The effect happens, and the provider panics.
+    Panic,
 }
 
 /// One entry of the call log.
@@ -265,6 +267,7 @@ impl Cloud {
                 Err(refused(ErrorKind::Ambiguous, "the connection was lost"))
             }
             (Some(Fault::HangAfter), _) => std::future::pending().await,
+            (Some(Fault::Panic), _) => panic!("{op:?} was told to panic"),
             (Some(Fault::Partial), Ok(made)) => Err(Interrupted::Partial(
                 ProviderError::new(ErrorKind::Other, format!("model:{op:?}"), "made, and failed"),
                 made,

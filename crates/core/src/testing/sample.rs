@@ -1,10 +1,12 @@
 //! Changes of the state, and the rows and values in them: of every kind, and made from a number.
 
+use std::time::Duration;
+
 use super::Random;
 use crate::{
     identity::{Address, ResourceId, Seed},
     state::{Change, Intent, Pin, ProviderTarget, Record, RecordedOptions, Role, Status, Verb},
-    value::Value,
+    value::{Path, Value},
 };
 
 /// Names that are easily taken for one another, or break what is made of them.
@@ -78,6 +80,7 @@ pub(super) fn record(random: &mut Random, n: u64) -> Record {
         role: *random.pick(&[Role::Current, Role::Deposed]),
         status: random.pick(&statuses).clone(),
         inputs: value(random, 3),
+        changing: vec![Path::field("a"); random.below(2) as usize],
         unsure: vec!["user_data".to_owned(); random.below(2) as usize],
         seen: (random.below(2) == 0).then(|| value(random, 2)),
         outputs: value(random, 3),
@@ -88,6 +91,8 @@ pub(super) fn record(random: &mut Random, n: u64) -> Record {
             deleted_with: (random.below(4) == 0).then(|| id(0)),
             replace_with: vec![("a".into(), id(0)); random.below(2) as usize],
             trigger: (random.below(4) == 0).then(|| value(random, 1)),
+            delete_timeout: (random.below(4) == 0)
+                .then(|| Duration::from_millis(random.below(10_000))),
         },
         declared_at: "src/main.rs:1:1".into(),
     }

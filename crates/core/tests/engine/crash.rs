@@ -72,7 +72,7 @@ async fn survive(at: usize, sabotage: impl Fn(&MemoryStore, u64)) -> Result<u64,
     if rest.is_empty() { Ok(0) } else { Err(format!("left over: {rest:?}")) }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_crash_at_any_durable_write_of_any_run_leaves_what_the_next_run_finishes() {
     for step in 0..life().len() {
         let writes = survive(step, |_, _| ()).await.unwrap();
@@ -92,7 +92,8 @@ async fn a_crash_at_any_durable_write_of_any_run_leaves_what_the_next_run_finish
 #[test]
 fn the_suite_notices_a_store_that_says_durable_and_is_not() {
     let survives = |n: u64| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().start_paused(true).build().unwrap();
         let lived = std::panic::catch_unwind(|| {
             runtime.block_on(survive(0, |store, before| {
                 store.forget_sync(before + n);

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
 mod basics;
+mod bounds;
 mod crash;
 mod document;
 mod drift;
@@ -12,5 +13,6 @@ mod partial;
 mod places;
 mod random;
 mod replacement;
+mod store;
 mod upgrade;
 mod world;

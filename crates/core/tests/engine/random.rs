@@ -60,6 +60,10 @@ fn fault() -> impl Strategy<Value = (Op, u8, u32, Fault)> {
         Just(Fault::LoseAnswer),
         Just(Fault::LoseRequest),
         Just(Fault::Partial),
+        Just(Fault::Throttle),
+        Just(Fault::Hang),
+        Just(Fault::HangAfter),
+        Just(Fault::Panic),
     ];
     (op, 0u8..8, 1u32..3, fault).prop_map(|(op, name, nth, fault)| {
         // Only a create can half happen: of anything else a definite refusal means no effect.

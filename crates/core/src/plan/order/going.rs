@@ -1,6 +1,6 @@
 //! The steps of what goes: whom each waits for, and how long a row outlives its object.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use super::{
     super::{Action, Facts, Reason, StepId, removals::Removal},
@@ -250,7 +250,18 @@ impl Arrangement<'_> {
         step.group = of.map(|of| of.group).unwrap_or_default();
         step.reasons = reasons;
         step.declared_at.clone_from(&record.declared_at);
+        step.options.delete_timeout = self.delete_timeout(record);
         let weight = if action == Action::Delete { of.map_or(1, |of| of.seconds) } else { 0 };
         (step, u64::from(weight))
+    }
+
+    /// The program's word counts where it still declares the resource, the record's where it does not.
+    fn delete_timeout(&self, record: &Record) -> Option<Duration> {
+        let program = self.draft.program;
+        let declared = program.by_address.get(&record.address).map(|node| &program.graph[*node]);
+        match declared.filter(|node| node.kind.name() == record.kind) {
+            Some(node) => node.options.timeouts.delete,
+            None => record.options.delete_timeout,
+        }
     }
 }
