@@ -119,11 +119,9 @@ impl<'r> Executor<'r> {
         };
         let mut removed_at: HashMap<Address, Vec<ResourceId>> = HashMap::new();
         for step in steps.iter().filter(|s| matches!(s.action, Action::Delete | Action::Forget)) {
-            removed_at.entry(step.address.clone()).or_default().push(step.id);
-            for along in &step.takes_along {
-                if let Some(row) = snapshot.records.get(along) {
-                    removed_at.entry(row.address.clone()).or_default().push(*along);
-                }
+            for row in step.takes_along.iter().chain([&step.id]) {
+                let address = snapshot.records.get(row).map_or(&step.address, |row| &row.address);
+                removed_at.entry(address.clone()).or_default().push(*row);
             }
         }
         let ready = (0u32..).map(StepId).zip(steps).filter(|(_, step)| step.after.is_empty());

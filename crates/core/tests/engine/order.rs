@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use formwork_core::{
     Declaration, Output, PlanError, RefreshMode, Scope,
-    testing::{Fault, Op, Thing, ThingHandle},
+    testing::{Fault, Op, Single, Thing, ThingHandle},
 };
 
 use proptest::prelude::*;
@@ -103,6 +103,43 @@ async fn the_row_of_a_guest_outlives_its_host_while_another_refers_to_it() {
         world.settle(program("2")).await;
         assert_eq!(world.state().records.len(), 3);
     }
+}
+
+/// The guest uses `orphan`, and its row goes with the host's.
+#[tokio::test]
+async fn a_row_outlives_the_guest_that_refers_to_it() {
+    let mut world = World::new();
+    world.cloud.lenient();
+    world
+        .settle(|scope| {
+            let orphan = scope.add("orphan", thing(&[]));
+            let host = scope.add("host", thing(&[]));
+            scope.add("guest", thing(&[&host, &orphan]).deleted_with(&host));
+        })
+        .await;
+    world.kept.push("guest#1".to_owned());
+    world.cloud.fail(Op::Delete, "host", 1, Fault::Refuse);
+    assert!(world.up(|_| ()).await.is_err());
+    assert_eq!(world.settle(|_| ()).await, ["delete host", "delete orphan"]);
+}
+
+#[tokio::test]
+async fn an_address_whose_guest_goes_with_its_host_has_one_current_object() {
+    let mut world = World::new();
+    world.cloud.lenient();
+    world
+        .settle(|scope| {
+            let host = scope.add("host", thing(&[]));
+            scope.add("guest", thing(&[]).deleted_with(&host));
+        })
+        .await;
+    world.kept.push("guest#1".to_owned());
+    let program = |scope: &mut Scope<'_>| {
+        scope.add("guest", Single::builder().build());
+    };
+    world.cloud.fail(Op::Delete, "host", 1, Fault::Refuse);
+    assert!(world.up(program).await.is_err());
+    assert_eq!(world.settle(program).await, ["delete host"]);
 }
 
 #[tokio::test]

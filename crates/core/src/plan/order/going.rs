@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use super::{
-    super::{Action, Facts, Reason, StepId, removals::Removal},
+    super::{Action, Facts, Reason, Step, StepId, removals::Removal},
     Arrangement,
     soft::{Soft, Weight},
 };
@@ -76,45 +76,16 @@ impl Arrangement<'_> {
             Some(created) => self.wait(step, created),
             None => {}
         }
-        let waits =
-            |this: &Self, step| created.is_some_and(|created| this.waits_for(step, created));
         for row in removal.rows() {
             for &user in users.of(row) {
-                let gone = self.of_row.get(&user).copied();
-                if gone == Some(step) {
-                    continue;
-                }
-                if let Some(gone) = self.own_removal(user) {
-                    let row_only = self.steps[gone.index()].action == Action::Forget;
-                    // A row without an object holds nothing up in the cloud: only the row that it
-                    // refers to has to outlive it.
-                    if removal.action == Action::Forget || !row_only {
-                        self.wait(step, gone);
-                    } else if !removal.delete_first {
-                        self.prefer(gone, step, Weight::Row);
-                    }
-                    continue;
-                }
-                // What only goes along with another is no step to wait for; what uses it may be.
-                let behind = self.behind(users, user);
-                for before in behind.deletes {
-                    self.prefer(before, step, Weight::Through);
-                }
-                if !removal.delete_first {
-                    for moves in behind.moves {
-                        self.prefer(moves, step, Weight::Moves);
-                    }
-                } else if gone.is_none()
-                    && let Some(moves) = self.change_of(user)
-                    && !waits(self, moves)
-                {
-                    self.prefer(moves, step, Weight::MovesFirst);
+                if self.of_row.get(&user) != Some(&step) {
+                    self.order_user(users, removal, step, user);
                 }
             }
         }
         for along in &removal.takes_along {
             if let Some(renewed) = self.change_of(*along)
-                && !(removal.delete_first && waits(self, renewed))
+                && !self.comes_after(removal, renewed)
             {
                 self.prefer(renewed, step, Weight::Renewed);
             }
@@ -131,8 +102,42 @@ impl Arrangement<'_> {
         }
     }
 
+    /// Orders what goes behind one that uses it, or may still use it.
+    fn order_user(&mut self, users: &Users, removal: &Removal, step: StepId, user: ResourceId) {
+        let gone = self.of_row.get(&user).copied();
+        if let Some(gone) = gone {
+            // Neither a row without an object nor one that goes along with another holds anything up
+            // in the cloud: only the row that it refers to has to outlive it.
+            let row_only = self.delete_of(user).is_none();
+            if removal.action == Action::Forget || !row_only {
+                self.wait(step, gone);
+            } else if !removal.delete_first {
+                self.prefer(gone, step, Weight::Row);
+            }
+            if self.own_removal(user).is_some() {
+                return;
+            }
+        }
+        let behind = self.behind(users, user);
+        for before in behind.deletes {
+            self.prefer(before, step, Weight::Through);
+        }
+        if !removal.delete_first {
+            for moves in behind.moves {
+                self.prefer(moves, step, Weight::Moves);
+            }
+        } else if gone.is_none()
+            && let Some(moves) = self.change_of(user)
+            && !self.comes_after(removal, moves)
+        {
+            self.prefer(moves, step, Weight::MovesFirst);
+        }
+    }
+
     fn prefer(&mut self, before: StepId, after: StepId, weight: Weight) {
-        self.soft.push(Soft { before, after, weight });
+        if before != after {
+            self.soft.push(Soft { before, after, weight });
+        }
     }
 
     /// The step of the node whose object the row is.
@@ -146,12 +151,16 @@ impl Arrangement<'_> {
         gone.filter(|gone| self.steps[gone.index()].id == row)
     }
 
-    /// Whether a change waits for the making of `created` itself, and not only through others.
-    fn waits_for(&self, change: StepId, created: StepId) -> bool {
+    /// Whether a change waits for a new object itself, and not only through others, whose old one
+    /// goes first: then it can not come before that goes.
+    fn comes_after(&self, removal: &Removal, change: StepId) -> bool {
+        let created = removal.replaced_by.and_then(|node| self.of_node[node]);
         // In order, for nothing that comes later is added to what is made or changed.
-        self.steps[change.index()].after.binary_search(&created).is_ok()
+        let waits = |created| self.steps[change.index()].after.binary_search(&created).is_ok();
+        removal.delete_first && created.is_some_and(waits)
     }
 
+    /// What is at and behind a row, found once for all who ask.
     fn behind(&mut self, users: &Users, row: ResourceId) -> Behind {
         let mut stack = vec![(row, false)];
         while let Some((row, users_done)) = stack.pop() {
@@ -233,15 +242,8 @@ impl Arrangement<'_> {
             }
         }
     }
-}
 
-impl Arrangement<'_> {
-    fn removal_step(
-        &self,
-        record: &Record,
-        action: Action,
-        reasons: Vec<Reason>,
-    ) -> (super::Step, u64) {
+    fn removal_step(&self, record: &Record, action: Action, reasons: Vec<Reason>) -> (Step, u64) {
         let of = (self.draft.facts.types)(&record.provider, &record.kind);
         let mut step = self.blank(record.id, action);
         step.address = record.address.clone();
