@@ -66,8 +66,8 @@ impl Record {
         self
     }
 
-    /// The row of an object that was deleted to be replaced. What does not exist needs nothing, so
-    /// it refers to no other row; others may still refer to it.
+    /// The row of an object that was deleted while others may still refer to it. What does not exist
+    /// needs nothing, so it refers to no other row.
     #[must_use]
     pub fn into_absent(mut self) -> Self {
         self.status = Status::Absent;
@@ -102,8 +102,8 @@ pub enum Status {
         /// What the create failed with.
         reason: String,
     },
-    /// It does not exist any more: it was deleted to be replaced, and the new one is not there yet.
-    /// The row stays so that references to it resolve.
+    /// It does not exist any more: it was deleted before all that refers to it moved away. The row
+    /// stays so that these references resolve.
     Absent,
 }
 
