@@ -138,6 +138,15 @@ impl Expr {
         })
     }
 
+    /// The expression of the member `key`, if this is a struct or map of them.
+    pub(crate) fn member(&self, key: &str) -> Option<&Expr> {
+        match self {
+            Expr::Secret(inner) => inner.member(key),
+            Expr::Members(members) => Some(&members.iter().find(|(k, _)| k.as_ref() == key)?.1),
+            _ => None,
+        }
+    }
+
     /// The node this expression reads at `path`, if that place is one output as it is.
     pub(crate) fn target(&self, path: &[Segment]) -> Option<(NodeId, &'static str)> {
         match (self, path) {

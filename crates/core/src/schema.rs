@@ -101,6 +101,10 @@ pub struct Field {
     /// Whether two objects may not share its value, and that of the type's other unique fields; a
     /// replacement that keeps them must delete first.
     pub unique: bool,
+    /// Whether the object that it refers to can not be deleted while it does, such as a subnet that
+    /// an endpoint has an interface in. Where that object is replaced and has to go before the new
+    /// one comes, there is nothing to change this to in time, so its own object is replaced too.
+    pub holds: bool,
     /// Whether it is a map from the user's own keys; with [`Field::nested`], a map to such structs.
     pub keyed: bool,
     /// The fields inside, where the value (or each element of it) is a struct with a schema.
@@ -122,6 +126,7 @@ impl Field {
             json: false,
             case_insensitive: false,
             unique: false,
+            holds: false,
             keyed: false,
             nested: None,
         }
@@ -160,6 +165,8 @@ setters! {
     case_insensitive,
     /// Sets [`Field::unique`].
     unique,
+    /// Sets [`Field::holds`].
+    holds,
     /// Sets [`Field::keyed`].
     keyed,
 }

@@ -22,9 +22,9 @@ use crate::{
     expr::NodeId,
     identity::{Address, ResourceId},
     provider::physical_id,
-    schema::ResourceType,
+    schema::{Field, ResourceType},
     state::{Record, RecordedOptions, Role, Snapshot, Status},
-    value::{Map, Path, Value},
+    value::{Map, Path, Segment, Value},
 };
 
 /// What was decided for one declared resource.
@@ -58,6 +58,8 @@ pub(super) struct Draft<'a> {
     pub(super) protected: Vec<(Address, String)>,
     /// The objects that may be otherwise than the last apply left them.
     strayed: HashSet<ResourceId>,
+    /// Per node: whether its old object, or one that it needs, goes before the new one comes.
+    goes_first: Vec<bool>,
     problems: Vec<Problem>,
     created: u64,
 }
@@ -75,6 +77,7 @@ pub(crate) fn compute(program: &Program, facts: Facts<'_>) -> Result<PlanData, P
         decisions: Vec::with_capacity(nodes),
         protected: Vec::new(),
         strayed,
+        goes_first: Vec::with_capacity(nodes),
         problems: Vec::new(),
         created: 0,
     };
@@ -227,6 +230,15 @@ impl<'a> Draft<'a> {
                 self.decisions.push(Some(decision));
             }
         }
+        let below = self
+            .program
+            .graph
+            .neighbors_directed(index, Direction::Incoming)
+            .any(|from| self.goes_first[from.index()]);
+        let own = self.decisions.last().is_some_and(|decision| {
+            decision.as_ref().is_some_and(|d| d.replaced && d.delete_first)
+        });
+        self.goes_first.push(below || own);
         Ok(())
     }
 
@@ -307,7 +319,8 @@ impl<'a> Draft<'a> {
         for change in &mut decision.changes {
             let forced =
                 |field: &String| Path::parse(field).is_ok_and(|p| change.path.starts_with(&p));
-            change.replace |= node.options.replace_on.iter().any(forced);
+            change.replace |= node.options.replace_on.iter().any(forced)
+                || self.holds_what_goes(of, node, change.path.top());
         }
         self.reasons(index, node, of, row, &mut decision);
         let now = seen.map_or(&row.outputs, |seen| &seen.outputs).clone();
@@ -316,7 +329,7 @@ impl<'a> Draft<'a> {
             decision.delete_first = node
                 .options
                 .delete_first
-                .unwrap_or_else(|| of.delete_first || keeps_unique(of, row, desired));
+                .unwrap_or_else(|| of.delete_first || self.keeps_unique(of, node, row, desired));
             decision.id = self.new_id(&node.address, desired);
             return (decision, self.created_outputs(of, desired));
         }
@@ -340,6 +353,50 @@ impl<'a> Draft<'a> {
             decision.action = Some(Action::Record);
         }
         (decision, now)
+    }
+
+    /// Whether a field keeps an object from going that has to go before its replacement comes.
+    fn holds_what_goes(&self, of: &ResourceType, node: &Node, field: &str) -> bool {
+        if !of.inputs.field(field).is_some_and(|field| field.holds) {
+            return false;
+        }
+        let mut goes = false;
+        if let Some(expr) = node.inputs.member(field) {
+            expr.dependencies(&mut |_, on: NodeId| {
+                let on = on.0 as usize;
+                let replaced = self.decisions[on].as_ref().is_some_and(|d| d.replaced);
+                goes |= replaced && self.goes_first[on];
+            });
+        }
+        goes
+    }
+
+    /// Whether the new object would have the same unique key as the old one, which can not be. All
+    /// unique fields of a type are one key; what the cloud chooses it chooses anew.
+    fn keeps_unique(&self, of: &ResourceType, node: &Node, row: &Record, desired: &Value) -> bool {
+        let wanted =
+            |field: &Field| desired.get(field.name).is_some_and(|wanted| !wanted.is_null());
+        let mut unique = of.inputs.fields.iter().filter(|field| field.unique);
+        unique.clone().any(wanted)
+            && unique.all(|field| {
+                let wanted = desired.get(field.name).unwrap_or(&Value::Null);
+                let had = row.inputs.get(field.name).unwrap_or(&Value::Null);
+                if !wanted.is_known() {
+                    return !self.is_new_id(node, field.name);
+                }
+                !(wanted.is_null() && field.defaulted) && same(field, had, wanted, Against::Sent)
+            })
+    }
+
+    /// Whether a field is the id of an object that this plan makes.
+    fn is_new_id(&self, node: &Node, field: &str) -> bool {
+        let Some((on, output)) = node.inputs.target(&[Segment::Key(field.to_owned().into())])
+        else {
+            return false;
+        };
+        let NodeKind::Resource(of) = self.program.node(on).kind else { return false };
+        let made = |d: &Decision| d.action == Some(Action::Create);
+        output == of.outputs.id && self.decisions[on.0 as usize].as_ref().is_some_and(made)
     }
 
     /// What the row will say of the options that outlive the declaration.
@@ -550,17 +607,6 @@ fn updated_outputs(
         }
     }
     now
-}
-
-/// Whether the new object would have the same unique key as the old one, which can not be.
-fn keeps_unique(of: &ResourceType, row: &Record, desired: &Value) -> bool {
-    let mut unique = of.inputs.fields.iter().filter(|field| field.unique).peekable();
-    unique.peek().is_some()
-        && unique.all(|field| {
-            let wanted = desired.get(field.name).unwrap_or(&Value::Null);
-            let had = row.inputs.get(field.name).unwrap_or(&Value::Null);
-            !wanted.is_null() && (!wanted.is_known() || same(field, had, wanted, Against::Sent))
-        })
 }
 
 pub(super) fn problem(node: &Node, field: Option<&str>, message: String) -> Problem {

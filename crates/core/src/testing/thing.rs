@@ -32,6 +32,9 @@ macro_rules! thing {
             /// The id of another object; can not be updated.
             #[resource(replace)]
             pub fixed_ref: Option<String>,
+            /// The id of another object, which can not go before this lets go of it; updated in place.
+            #[resource(holds)]
+            pub held: Option<String>,
             /// What the cloud chooses when the program does not.
             #[resource(defaulted)]
             pub zone: Option<String>,
@@ -48,7 +51,7 @@ macro_rules! thing {
 
         impl $name {
             fn refs(&self) -> Vec<String> {
-                self.refs.iter().chain(&self.fixed_ref).cloned().collect()
+                self.refs.iter().chain(&self.fixed_ref).chain(&self.held).cloned().collect()
             }
 
             /// How the cloud keeps it.

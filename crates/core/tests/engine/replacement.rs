@@ -337,3 +337,29 @@ async fn a_host_that_is_retained_does_not_take_its_guests_along() {
     world.kept.push("host#1".to_owned());
     assert_eq!(world.destroy().await.unwrap(), ["delete guest"]);
 }
+
+#[tokio::test]
+async fn what_holds_an_object_that_goes_first_is_replaced_with_it() {
+    let world = World::new();
+    let program = |x: &'static str| {
+        move |scope: &mut Scope<'_>| {
+            let a = scope.add("a", fixed(x, None).delete_first());
+            let b = scope.add("b", Thing::builder().held(&a.id).build());
+            scope.add("c", thing(&[&b]));
+        }
+    };
+    world.settle(program("1")).await;
+    world.cloud.lenient();
+    let changed = world.settle(program("2")).await;
+    assert_eq!(changed, ["delete b", "delete a", "create a", "create b", "update c"]);
+    // Where the new one comes first, it is moved in time.
+    let program = |x: &'static str| {
+        move |scope: &mut Scope<'_>| {
+            let a = scope.add("a", fixed(x, None));
+            scope.add("b", Thing::builder().held(&a.id).build());
+        }
+    };
+    let world = World::new();
+    world.settle(program("1")).await;
+    assert_eq!(world.settle(program("2")).await, ["create a", "update b", "delete a"]);
+}
