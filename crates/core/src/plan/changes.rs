@@ -114,24 +114,28 @@ fn reconcile(
     let (left, is, wanted) = (only(field, left), only(field, is), only(field, wanted));
     let drifted = diff(of.inputs, &left, &is, Against::Seen, Cause::Drift);
     let drifted: Vec<Path> = drifted.iter().map(|change| change.path.unit()).collect();
-    for change in diff(of.inputs, &is, &wanted, Against::Seen, Cause::Drift) {
+    let mut wants = diff(of.inputs, &is, &wanted, Against::Seen, Cause::Drift);
+    wants.retain(|change| drifted.iter().any(|path| meet(path, &change.path.unit())));
+    for mut change in wants {
         let unit = change.path.unit();
-        if !drifted.iter().any(|path| meet(path, &unit)) {
+        if changes
+            .iter()
+            .any(|c| unit.starts_with(&c.path) || (change.path == unit && meet(&c.path, &unit)))
+        {
+            // The program asks for something else here anyway.
             continue;
         }
-        // Where the program asks for something else anyway, that is all there is to say. But the
-        // elements of a list have no place of their own: each that has to go or come is named.
-        let known = |other: &FieldChange| match change.path == unit {
-            true => meet(&other.path, &unit),
-            false => {
-                let covers = unit.starts_with(&other.path);
-                let same = other.old == change.old && other.new == change.new;
-                covers || (same && other.path.starts_with(&unit))
-            }
+        // The elements of a list have no place of their own: they are told as they are now.
+        let same = |c: &FieldChange| match change.new.is_null() {
+            true => c.old == change.old,
+            false => c.new == change.new,
         };
-        if !changes.iter().any(known) {
-            changes.push(change);
+        let asked = changes
+            .extract_if(.., |c| c.cause == Cause::Program && c.path.starts_with(&unit) && same(c));
+        if asked.count() > 0 {
+            change.cause = Cause::Program;
         }
+        changes.push(change);
     }
 }
 

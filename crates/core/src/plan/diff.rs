@@ -216,19 +216,29 @@ impl Differ {
         path: &Path,
         replace: bool,
     ) {
-        let mut unmatched: Vec<usize> = (0..old.len()).collect();
+        let mut gone: Vec<usize> = (0..old.len()).collect();
         let mut added = Vec::new();
         for (i, item) in new.iter().enumerate() {
             let equal = |j: &usize| self.same_element(field, &old[*j], item);
-            match unmatched.iter().position(equal) {
+            match gone.iter().position(equal) {
                 Some(at) => {
-                    unmatched.swap_remove(at);
+                    gone.swap_remove(at);
                 }
                 None => added.push(i),
             }
         }
-        unmatched.sort_unstable();
-        for j in unmatched {
+        gone.sort_unstable();
+        // What became of an element is told by the one that is most like it.
+        added.retain(|i| {
+            let Some(at) = most_alike(field, &new[*i], gone.iter().map(|j| &old[*j])) else {
+                return true;
+            };
+            let j = gone.remove(at);
+            let path = path.join(Segment::Index(j));
+            self.element(field, &old[j], &new[*i], &path, replace);
+            false
+        });
+        for j in gone {
             self.report(&path.join(Segment::Index(j)), &old[j], &Value::Null, replace);
         }
         for i in added {
@@ -241,6 +251,33 @@ impl Differ {
         inner.element(field, old, new, &Path::default(), false);
         inner.found.is_empty()
     }
+}
+
+/// More elements than this are not compared with each other one by one.
+const MANY: usize = 64;
+
+/// Which of the elements of a list the `new` one comes from: of structs the one that shares the most
+/// members with it, of anything else the first.
+fn most_alike<'v>(
+    field: &Field,
+    new: &Value,
+    old: impl ExactSizeIterator<Item = &'v Value>,
+) -> Option<usize> {
+    let (Value::Map(new), Some(_)) = (new.open(), field.nested) else {
+        return (old.len() > 0).then_some(0);
+    };
+    if old.len() > MANY {
+        return None;
+    }
+    let shared = |old: &Value| {
+        let same = |(key, value): &(&crate::value::Key, &Value)| {
+            !is_empty(value) && old.get(key).is_some_and(|old| old.open() == value.open())
+        };
+        new.iter().filter(same).count()
+    };
+    let scores = old.map(shared).enumerate().filter(|(_, shared)| *shared > 0);
+    // Of equals the first.
+    scores.min_by_key(|(_, shared)| std::cmp::Reverse(*shared)).map(|(at, _)| at)
 }
 
 /// An absent list and an empty one mean the same to every cloud.
@@ -325,6 +362,22 @@ mod tests {
     }
 
     #[test]
+    fn an_element_of_a_set_that_changed_is_told_from_one_that_came_or_went() {
+        let old = r#"{"inners": [{"a": 1, "b": 1}, {"a": 2, "b": 2}], "set": [1, 2, 3]}"#;
+        let new =
+            r#"{"inners": [{"a": 3, "b": 4}, {"a": 2, "b": 9}, {"a": 1, "b": 1}], "set": [3, 4]}"#;
+        assert_eq!(
+            changes(old, new, Against::Sent),
+            [
+                "set[0]: 1 -> 4",
+                "set[1]: 2 -> null",
+                "inners[1].b!: 2 -> 9",
+                "inners[0]: null -> {a: 3, b: 4}",
+            ]
+        );
+    }
+
+    #[test]
     fn each_change_is_found_at_its_own_depth() {
         let old =
             r#"{"fixed": 1, "inner": {"a": 1, "b": 1}, "set": [1], "tags": {"x": "1", "y": "1"}}"#;
@@ -334,8 +387,7 @@ mod tests {
             changes(old, new, Against::Sent),
             [
                 "fixed!: 1 -> (known after apply)",
-                "set[0]: 1 -> null",
-                "set[0]: null -> 2",
+                "set[0]: 1 -> 2",
                 "inner.a: 1 -> 2",
                 "inner.b!: 1 -> 2",
                 r#"tags.y: "1" -> null"#,
