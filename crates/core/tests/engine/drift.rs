@@ -70,7 +70,7 @@ async fn an_update_does_not_make_drift_that_nobody_saw_the_new_truth() {
     assert_eq!((now.text.as_deref(), now.tags["y"].as_str()), (Some("t"), "1"));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_a_cut_off_update_left_is_not_taken_for_drift() {
     // The type writes shapes in lower case, and a change of shape replaces.
     for n in 1..=6 {

@@ -80,7 +80,7 @@ async fn an_orphan_lets_go_before_a_change_beside_a_replacement_that_deletes_fir
     assert_eq!(log, ["delete a", "create a", "update x", "delete orphan", "update y"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_row_of_a_guest_outlives_its_host_while_another_refers_to_it() {
     let program = |x: &'static str| {
         move |scope: &mut Scope<'_>| {

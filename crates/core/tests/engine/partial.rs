@@ -12,7 +12,7 @@ use crate::{
     world::World,
 };
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_the_replacing_program_retains_is_retained_after_a_crash() {
     for n in 1..=6 {
         let mut world = World::new();
@@ -80,7 +80,7 @@ async fn a_new_partner_to_be_replaced_with_replaces_nothing() {
     assert_eq!(world.settle(program).await, ["create x"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_object_that_its_replacement_took_over_is_not_deleted() {
     for cut in 1..=8 {
         let mut office = Office::new();
@@ -100,7 +100,7 @@ async fn an_object_that_its_replacement_took_over_is_not_deleted() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_object_that_another_address_took_over_is_not_deleted() {
     for cut in 1..=8 {
         let mut office = Office::new();

@@ -41,7 +41,7 @@ async fn a_row_is_upgraded_as_a_whole_and_once_whatever_is_looked_at() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_replacement_under_the_newer_version_survives_crashes() {
     for cuts in [vec![1], vec![2], vec![3], vec![1, 1], vec![2, 1], vec![2, 2]] {
         let mut office = Office::new();
@@ -59,7 +59,7 @@ async fn a_replacement_under_the_newer_version_survives_crashes() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_intent_of_an_older_version_is_understood() {
     let mut office = Office::new();
     office.cut_after(1);
