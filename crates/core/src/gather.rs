@@ -17,7 +17,9 @@ use crate::{
     plan::{
         Observation, PlanError, Recovered, Uncertain, mark_outputs, mark_secrets, unsent_changes,
     },
-    provider::{BoxFuture, ErrorKind, Handler, Provider, ProviderError, Seen, physical_id},
+    provider::{
+        BoxFuture, ErrorKind, Handler, Provider, ProviderError, Seen, SeenRef, physical_id,
+    },
     state::{Change, Intent, Pin, Record, Role, Snapshot, Status, Verb},
     value::Value,
 };
@@ -364,22 +366,17 @@ impl<'g> Gatherer<'g> {
         Ok(self.all(looks).await?.into_iter().flatten().collect())
     }
 
-    async fn observe_type(
+    async fn observe_type<'r>(
         &self,
-        rows: Vec<&Record>,
+        rows: Vec<&'r Record>,
     ) -> Result<Vec<(ResourceId, Observation)>, PlanError> {
         let Some((_, handler)) = rows.first().and_then(|record| self.handler(record)) else {
             return rows.first().map_or(Ok(Vec::new()), |record| Err(no_provider(record)));
         };
         let of = handler.resource_type();
-        let known: Vec<Seen> = rows
-            .iter()
-            .map(|record| Seen {
-                inputs: record.last_known().clone(),
-                outputs: record.outputs.clone(),
-            })
-            .collect();
-        let among: Vec<&Seen> = known.iter().collect();
+        let last =
+            |record: &&'r Record| SeenRef { inputs: record.last_known(), outputs: &record.outputs };
+        let among: Vec<SeenRef<'r>> = rows.iter().map(last).collect();
         let listed = patiently(|| handler.list(&among)).await;
         let listed = listed.map_err(|source| refresh_error(rows[0], source))?;
         let mut by_id: HashMap<String, Seen> = HashMap::with_capacity(listed.len());
@@ -390,13 +387,13 @@ impl<'g> Gatherer<'g> {
         }
         let mut found = Vec::with_capacity(rows.len());
         let mut missing: Vec<BoxFuture<'_, Result<Look<'_>, PlanError>>> = Vec::new();
-        for (record, known) in rows.iter().copied().zip(&known) {
+        for (record, known) in rows.iter().copied().zip(&among) {
             match physical_id(of, &record.outputs).and_then(|id| by_id.remove(id)) {
                 Some(seen) => found.push((record, Some(seen))),
                 // A list may lag behind; one that it lacks is asked for by itself.
                 None => missing.push(Box::pin(async move {
-                    let identity = self.identity(record);
-                    let read = patiently(|| handler.read(&identity, known)).await;
+                    let (identity, known) = (self.identity(record), known.to_seen());
+                    let read = patiently(|| handler.read(&identity, &known)).await;
                     Ok((record, read.map_err(|source| refresh_error(record, source))?))
                 })),
             }

@@ -46,7 +46,7 @@ pub use plan::{
 };
 pub use provider::{
     BoxFuture, CreateFailure, ErrorKind, Handler, LookupHandler, Provider, ProviderError, Registry,
-    Seen, Settling,
+    Seen, SeenRef, Settling,
 };
 pub use resource::{
     Changes, Context, CreateError, Deletion, FoundBy, Inputs, Known, Lifecycle, Lookup, Observed,

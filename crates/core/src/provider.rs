@@ -97,6 +97,29 @@ pub struct Seen {
     pub outputs: Value,
 }
 
+/// A [`Seen`] that lies elsewhere, such as in a row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SeenRef<'a> {
+    /// The state, in the shape of the inputs.
+    pub inputs: &'a Value,
+    /// The outputs.
+    pub outputs: &'a Value,
+}
+
+impl<'a> From<&'a Seen> for SeenRef<'a> {
+    fn from(seen: &'a Seen) -> Self {
+        Self { inputs: &seen.inputs, outputs: &seen.outputs }
+    }
+}
+
+impl SeenRef<'_> {
+    /// A copy of its own.
+    #[must_use]
+    pub fn to_seen(self) -> Seen {
+        Seen { inputs: self.inputs.clone(), outputs: self.outputs.clone() }
+    }
+}
+
 /// Untyped [`Settled`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Settling {
@@ -134,8 +157,10 @@ pub trait Handler: Send + Sync {
         known: &'a Seen,
     ) -> BoxFuture<'a, Result<Option<Seen>, ProviderError>>;
     /// See [`Lifecycle::list`].
-    fn list<'a>(&'a self, among: &'a [&'a Seen])
-    -> BoxFuture<'a, Result<Vec<Seen>, ProviderError>>;
+    fn list<'a>(
+        &'a self,
+        among: &'a [SeenRef<'a>],
+    ) -> BoxFuture<'a, Result<Vec<Seen>, ProviderError>>;
     /// See [`Lifecycle::create`].
     fn create<'a>(
         &'a self,
@@ -300,10 +325,11 @@ impl<R: Lifecycle> Typed<R> {
         Context { client: &self.client, identity }
     }
 
-    fn known(known: &Seen) -> Result<Known<R>, ProviderError> {
+    fn known<'a>(known: impl Into<SeenRef<'a>>) -> Result<Known<R>, ProviderError> {
+        let known = known.into();
         Ok(Known {
-            inputs: decode(R::TYPE.kind, "recorded inputs", &known.inputs)?,
-            outputs: decode(R::TYPE.kind, "recorded outputs", &known.outputs)?,
+            inputs: decode(R::TYPE.kind, "recorded inputs", known.inputs)?,
+            outputs: decode(R::TYPE.kind, "recorded outputs", known.outputs)?,
         })
     }
 
@@ -349,11 +375,11 @@ impl<R: Lifecycle> Handler for Typed<R> {
 
     fn list<'a>(
         &'a self,
-        among: &'a [&'a Seen],
+        among: &'a [SeenRef<'a>],
     ) -> BoxFuture<'a, Result<Vec<Seen>, ProviderError>> {
         Box::pin(async move {
             let among: Vec<Known<R>> =
-                among.iter().map(|known| Self::known(known)).collect::<Result<_, _>>()?;
+                among.iter().map(|known| Self::known(*known)).collect::<Result<_, _>>()?;
             R::list(&self.client, &among).await?.iter().map(Self::seen).collect()
         })
     }

@@ -71,6 +71,10 @@ pub(crate) fn unsent_changes(schema: &Schema, sent: &Value, inputs: &Value) -> V
 
 /// What was observed, with every place marked secret that was sent as one.
 pub(crate) fn mark_secrets(sent: &Value, observed: Value) -> Value {
+    // Most have none, and are kept as they are.
+    if !sent.has_secret() {
+        return observed;
+    }
     match (sent, observed) {
         (Value::Secret(_) | Value::Sealed(_), observed) if !observed.is_null() => {
             observed.into_secret()
@@ -97,6 +101,9 @@ pub(crate) fn mark_secrets(sent: &Value, observed: Value) -> Value {
 /// Outputs as they are kept: secrets marked, by the schema and by the inputs that they echo.
 pub(crate) fn mark_outputs(of: &ResourceType, inputs: &Value, outputs: Value) -> Value {
     let Value::Map(map) = outputs else { return Value::Null };
+    if !inputs.has_secret() && !of.outputs.fields.iter().any(|field| field.secret) {
+        return Value::Map(map);
+    }
     let mut marked = Map::with_capacity(map.len());
     for (key, value) in map {
         let field = of.outputs.fields.iter().find(|field| field.name == key);
