@@ -40,7 +40,7 @@ fn record(n: u64) -> Record {
         inputs: Value::Map(inputs.clone()),
         seen: Some(Value::Map(inputs)),
         unsure: Vec::new(),
-            changing: Vec::new(),
+        changing: Vec::new(),
         outputs: Value::Map(outputs),
         depends_on: vec![ResourceId::derive(&Seed::fixed(1), n / 2)],
         options: RecordedOptions::default(),
