@@ -27,6 +27,9 @@ use crate::{
 /// How long a look that met a passing error waits before it is taken again.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// How long one look may take, be it a list of very many objects.
+const LONGEST_LOOK: Duration = Duration::from_secs(5 * 60);
+
 /// How often such a look is taken in all.
 const LOOKS: u32 = 6;
 
@@ -459,7 +462,14 @@ where
 {
     let mut look = async || {
         let panicked = |panic: String| Err(provider_bug(ErrorKind::Provider, "formwork", &panic));
-        caught(async { look().await }).await.unwrap_or_else(panicked)
+        let looked = tokio::time::timeout(LONGEST_LOOK, caught(async { look().await })).await;
+        looked.map_or_else(
+            |_| {
+                let message = format!("no answer to a look within {} s", LONGEST_LOOK.as_secs());
+                Err(ProviderError::new(ErrorKind::Timeout, "formwork", message))
+            },
+            |answer| answer.unwrap_or_else(panicked),
+        )
     };
     let mut pause = PAUSE / 4;
     for _ in 1..LOOKS {

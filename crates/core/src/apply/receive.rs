@@ -50,7 +50,10 @@ impl Executor<'_> {
                     self.failed(id, error, None);
                 }
             }
-            Answer::Deleted(Ok(Deletion::Pending(after))) => self.wait(id, after),
+            Answer::Deleted(Ok(Deletion::Pending(after))) => {
+                self.running(id).attempt = 0;
+                self.wait(id, after);
+            }
             Answer::Deleted(Ok(Deletion::Done)) => self.deleted(id),
             Answer::Deleted(Err(error)) if error.kind == ErrorKind::NotFound => self.deleted(id),
             Answer::Deleted(Err(error)) => {
@@ -319,6 +322,7 @@ impl Executor<'_> {
                 | ErrorKind::Transient
                 | ErrorKind::Throttled
                 | ErrorKind::Denied
+                | ErrorKind::Provider
         );
         looked && verdict && row.is_some_and(|row| row.seen.is_none())
     }

@@ -349,3 +349,15 @@ async fn a_validation_that_panics_is_a_problem_of_its_resource() {
     let told = problems[0].to_string();
     assert!(told.contains("fancy") && told.contains("\u{e4} is too much"), "{told}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_is_never_answered_ends_the_plan_and_says_so() {
+    let world = World::new();
+    world.settle(one_thing).await;
+    world.cloud.fail(Op::List, "model:test/thing", 1, Fault::Hang);
+    let stack = World::stack(one_thing);
+    let (plan, took) = timed(world.engine().plan(&stack).into_future()).await;
+    let Err(PlanError::Refresh { source, .. }) = plan else { panic!("it was planned") };
+    assert_eq!(source.message, "no answer to a look within 300 s");
+    assert!(took < Duration::from_secs(301));
+}
