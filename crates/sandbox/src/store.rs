@@ -230,6 +230,7 @@ fn commit(database: &Database, batches: &[Batch]) -> Result<(), String> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 mod tests {
     use super::*;
 
