@@ -263,7 +263,9 @@ impl PlanRequest<'_> {
             pins.extend(snapshot.pins.keys().cloned().map(Change::Unpin));
         }
         recovery.repairs.extend(pins);
-        let uncertain = recovery.uncertain.keys().copied().collect::<HashSet<_>>();
+        // Whatever is believed, these have to be looked at.
+        let unseen =
+            |record: &Record| recovery.uncertain.contains_key(&record.id) || record.is_unfinished();
         let destroys = self.want == Want::Nothing;
         let mut observed = match self.refresh {
             // What is destroyed with its host is not looked at: the host goes anyway.
@@ -286,14 +288,10 @@ impl PlanRequest<'_> {
                     .filter(|step| matches!(step.action, Action::Update | Action::Delete))
                     .map(|step| step.id)
                     .collect();
-                let wanted = |record: &Record| {
-                    touched.contains(&record.id) || uncertain.contains(&record.id)
-                };
+                let wanted = |record: &Record| touched.contains(&record.id) || unseen(record);
                 gatherer.observe(&snapshot, &wanted).await?
             }
-            RefreshMode::None => {
-                gatherer.observe(&snapshot, &|record| uncertain.contains(&record.id)).await?
-            }
+            RefreshMode::None => gatherer.observe(&snapshot, &unseen).await?,
         };
         for id in &recovery.deleting {
             observed.insert(*id, Observation::Gone);

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use crate::{
     provider::Seen,
-    state::{Record, Status},
+    state::Record,
     value::{Map, Path, Segment, Value},
 };
 
@@ -15,12 +15,7 @@ static NULL: Value = Value::Null;
 
 /// What the last apply left of an object. What is not known of it counts as not drifted.
 pub(super) fn left<'v>(record: &'v Record, seen: &'v Seen) -> Cow<'v, Value> {
-    let left = match (&record.seen, &record.status) {
-        (Some(left), _) => left,
-        // It was found after a crash, and nobody has looked at it as a whole yet.
-        (None, Status::Settling) => &seen.inputs,
-        (None, _) => &record.inputs,
-    };
+    let left = record.last_known();
     if record.changing.is_empty() {
         return Cow::Borrowed(left);
     }
@@ -90,6 +85,7 @@ pub(super) fn put(value: &mut Value, path: &[Segment], to: Option<Value>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::Status;
     use crate::testing::{Random, changes};
 
     fn value(json: &str) -> Value {

@@ -88,6 +88,12 @@ pub(super) fn changes(
             reconcile(field, of, left, is, at(desired, field.name), &mut changes);
         }
     }
+    if row.is_unfinished() {
+        // Its create is finished in place. What needs a new object was in the call that made this
+        // one, so that it is there, and the cloud only writes it in another way.
+        changes.retain(|change| change.cause == Cause::Program || !change.replace);
+        changes.iter_mut().for_each(|change| change.cause = Cause::Program);
+    }
     changes.retain(|change| !is_ignored(change, ignored));
     changes
 }

@@ -161,6 +161,11 @@ fn find_drift(program: &Program, facts: &Facts<'_>) -> (Vec<Drift>, HashSet<Reso
         };
         let fields = match observed {
             Observation::Gone => Vec::new(),
+            // What its create left undone is no drift.
+            Observation::There(_) if record.is_unfinished() => {
+                strayed.insert(record.id);
+                continue;
+            }
             Observation::There(seen) => {
                 let mut fields = drifted(of, record, seen);
                 let uncertain = facts.uncertain.get(&record.id);
@@ -430,6 +435,9 @@ impl<'a> Draft<'a> {
         }
         if drift {
             decision.reasons.push(Reason::Drifted);
+        }
+        if row.is_unfinished() && program {
+            decision.reasons = vec![Reason::NotReadyYet];
         }
         decision.replaced = decision.changes.iter().any(|c| c.replace);
         if let Status::Incomplete { reason } = &row.status {

@@ -57,6 +57,12 @@ impl Record {
         self.seen.as_ref().unwrap_or(&self.inputs)
     }
 
+    /// Whether its create was cut off: nobody saw whether all of it was done.
+    #[must_use]
+    pub fn is_unfinished(&self) -> bool {
+        self.status == Status::Settling && self.seen.is_none()
+    }
+
     /// The row of an object whose address another one took. What the replacing program says of
     /// keeping the old object counts, also for a run that finds it after a crash.
     #[must_use]

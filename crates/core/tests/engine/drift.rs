@@ -236,3 +236,24 @@ async fn what_a_recovered_create_echoes_of_a_secret_is_secret() {
     world.apply(plan).await.unwrap();
     assert!(!world.store.dump().to_string().contains("hunter2"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_cut_off_create_left_undone_is_done_in_place() {
+    for refresh in [RefreshMode::List, RefreshMode::Minimal, RefreshMode::None] {
+        let mut office = Office::new();
+        let program = |s: &mut Scope<'_>| {
+            s.add("a", Document::new("k").shape("BIG").text("t").tag("x", "1"));
+        };
+        office.cut_after(1);
+        let _ = office.up(program).await;
+        office.reopen();
+        // The first of its calls had made it, and the others were never made.
+        office.edit("k", |document| document.text = None);
+        let plan = office.up_with(program, refresh).await.unwrap();
+        assert!(plan.contains("an earlier run did not see it ready"), "{plan}");
+        assert!(!plan.contains('±'), "{plan}");
+        assert_eq!(office.get("k").unwrap().text.as_deref(), Some("t"));
+        let plan = office.up_with(program, refresh).await.unwrap();
+        assert!(plan.contains("nothing to do"), "{plan}");
+    }
+}
