@@ -9,9 +9,9 @@ use formwork_aws::{
         VolumeType,
     },
     iam::{InstanceProfile, Role, RolePolicyAttachment, aws_managed_policy},
-    lookup::ImageBySsmParameter,
+    lookup::{ImageById, ImageBySsmParameter},
 };
-use formwork_core::{Component, Input, Output, Reference, ResourceRef, Scope};
+use formwork_core::{Component, Input, Output, Reference, ResourceRef, Scope, zip};
 
 use super::{
     GroupHandle, NodeHandle,
@@ -22,31 +22,34 @@ use super::{
 };
 use crate::interfaces::InterfaceKind;
 
-/// The image that nodes boot from, and the name of its root device where that is known.
+/// The image that nodes boot from, and the name of its root device.
 pub(super) struct Image {
     id: Output<ImageId>,
     root_device: Output<String>,
 }
 
 pub(super) fn image(cluster: &GpuCluster, scope: &mut Scope<'_>) -> Image {
-    match &cluster.image {
+    let answer = match &cluster.image {
         NodeImage::SsmParameter(name) => {
             let query = ImageBySsmParameter::builder().name(name.clone()).build();
-            let answer = scope.lookup("image", query);
-            Image { id: answer.id, root_device: answer.root_device_name }
+            scope.lookup("image", query)
         }
-        NodeImage::Id(id) => Image {
-            id: Output::known(id.clone()),
-            // What the images of every system that the steps know call it.
-            root_device: Output::known(
-                match cluster.os {
-                    crate::os::Os::AmazonLinux2023 => "/dev/xvda",
-                    _ => "/dev/sda1",
-                }
-                .to_owned(),
-            ),
-        },
+        NodeImage::Id(id) => scope.lookup("image", ImageById::builder().id(id.clone()).build()),
+    };
+    for (i, group) in cluster.groups.iter().enumerate() {
+        let wanted = group.root_volume.size_gib;
+        let fits = zip(&answer.id, &answer.root_volume_size).try_map(
+            move |(id, least): (ImageId, Option<u32>)| match least {
+                Some(least) if wanted < least => Err(format!(
+                    "{wanted} GiB are less than the root volume of {}: expected at least {least}",
+                    id.as_str()
+                )),
+                _ => Ok(wanted),
+            },
+        );
+        scope.require(Some(&format!("groups[{i}].root_volume.size_gib")), &fits);
     }
+    Image { id: answer.id, root_device: answer.root_device_name }
 }
 
 /// The role of the nodes: what Session Manager needs, and nothing else.

@@ -185,7 +185,7 @@ fn zone(cluster: &GpuCluster, scope: &mut Scope<'_>) -> Output<String> {
     }
     let wanted = cluster.zone.clone();
     let region = cluster.region.clone();
-    formwork_core::all(&offered).try_map(move |zones: Vec<Vec<String>>| {
+    let zone = formwork_core::all(&offered).try_map(move |zones: Vec<Vec<String>>| {
         let mut everywhere = zones.first().cloned().unwrap_or_default();
         everywhere.retain(|zone| zones.iter().all(|offered| offered.contains(zone)));
         everywhere.sort();
@@ -203,5 +203,7 @@ fn zone(cluster: &GpuCluster, scope: &mut Scope<'_>) -> Output<String> {
                 .cloned()
                 .ok_or_else(|| format!("no zone of {region} offers {all}")),
         }
-    })
+    });
+    scope.require(Some("zone"), &zone);
+    zone
 }

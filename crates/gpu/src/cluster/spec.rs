@@ -188,6 +188,10 @@ pub struct Software {
     pub source: PackageSource,
     /// How a new driver takes the place of a loaded one.
     pub activation: Activation,
+    /// Whether versions are taken that the tables of this crate do not list, with a warning instead
+    /// of a refusal: for releases that are newer than the tables. A driver, CUDA, cuDNN or NCCL that
+    /// no repository has is then found out on the first node, when it is paid for already.
+    pub unlisted_versions: bool,
     /// The fabric manager's version; the driver's if `None`, where the type needs one.
     pub fabric_manager: Option<Version>,
     /// NVLSM's version, for B200 and B300.
@@ -204,7 +208,7 @@ pub struct Software {
     pub nccl_environment_block: bool,
     /// Whether GPUs stay initialised.
     pub persistence: bool,
-    /// The power limit per GPU in W.
+    /// The power limit per GPU in W; held against the limits that are documented for the GPU.
     pub power_limit_w: Option<u32>,
     /// Who may use a GPU.
     pub compute_mode: Option<ComputeMode>,
@@ -223,6 +227,7 @@ impl Software {
             kernel_modules: defaults.modules,
             source: defaults.source,
             activation: defaults.activation,
+            unlisted_versions: false,
             fabric_manager: None,
             nvlsm: None,
             cuda: None,
