@@ -85,6 +85,12 @@ impl NodeImage {
 }
 
 /// A number of equal machines.
+///
+/// A node that has to be replaced goes before its successor comes, with all that is on it, and every
+/// node of the group that has to be replaced does so in one run: a placement group, a capacity
+/// reservation or a capacity block has no room for two of each, and what is on a node's local disks is
+/// lost either way. A change that replaces nodes, such as another image or instance type, therefore
+/// interrupts the work of the group. Another instance type, also one that was set by hand, replaces.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NodeGroup {
     /// Its name, unique in the cluster.

@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 use formwork_aws::Aws;
 use formwork_core::{DeclareError, Engine, Plan, PlanError, Problem, Stack, testing::MemoryStore};
 use formwork_sandbox::Sandbox;
+use serde_json::json;
 
 use super::*;
 use crate::{
@@ -298,4 +299,68 @@ async fn a_cluster_that_was_just_applied_has_nothing_left_to_do() {
     world.up(&cluster).await;
     let plan = world.plan(&cluster).await.unwrap();
     assert!(plan.is_empty(), "{plan}");
+}
+
+/// Applies a plan and answers the calls that changed something, in order.
+async fn calls(world: &World, plan: Plan) -> Vec<String> {
+    let before = world.sandbox.calls().len();
+    world.engine().await.apply(plan).await.unwrap();
+    let calls = world.sandbox.calls().split_off(before).into_iter().map(|call| call.operation);
+    calls.filter(|call| !call.starts_with("Describe") && !call.starts_with("Get")).collect()
+}
+
+fn at(calls: &[String], operation: &str) -> usize {
+    let found = calls.iter().position(|call| call == operation);
+    found.unwrap_or_else(|| panic!("no {operation} in {calls:?}"))
+}
+
+#[tokio::test]
+async fn a_node_whose_type_was_changed_by_hand_is_replaced_and_goes_first() {
+    let (world, cluster) = (World::new(), cluster());
+    world.up(&cluster).await;
+    let node = world.sandbox.ids(REGION, "instance").remove(0);
+    let patch = json!({"instance_type": "p5e.48xlarge"});
+    world.sandbox.edit(REGION, "instance", &node, patch).await.unwrap();
+    let plan = world.plan(&cluster).await.unwrap();
+    assert!(plan.to_string().contains("(forces replacement) (drifted)"), "{plan}");
+    let calls = calls(&world, plan).await;
+    assert!(at(&calls, "TerminateInstances") < at(&calls, "RunInstances"), "{calls:?}");
+    let plan = world.plan(&cluster).await.unwrap();
+    assert!(plan.is_empty(), "{plan}");
+}
+
+#[tokio::test]
+async fn metadata_options_and_a_profile_that_were_changed_by_hand_are_put_back() {
+    let (world, cluster) = (World::new(), cluster());
+    world.up(&cluster).await;
+    let node = world.sandbox.ids(REGION, "instance").remove(0);
+    let other = "arn:aws:iam::123456789012:instance-profile/other";
+    let patch = json!({"metadata": {"http_tokens": "optional"}, "profile": {"arn": other}});
+    world.sandbox.edit(REGION, "instance", &node, patch).await.unwrap();
+    let plan = world.plan(&cluster).await.unwrap();
+    let text = plan.to_string();
+    for field in ["metadata_options.http_tokens", "iam_instance_profile"] {
+        assert!(text.contains(field), "{field} is missing in {text}");
+    }
+    let calls = calls(&world, plan).await;
+    at(&calls, "ModifyInstanceMetadataOptions");
+    at(&calls, "ReplaceIamInstanceProfileAssociation");
+    let plan = world.plan(&cluster).await.unwrap();
+    assert!(plan.is_empty(), "{plan}");
+}
+
+#[tokio::test]
+async fn nodes_that_a_new_launch_template_replaces_go_before_their_successors_come() {
+    let (world, cluster) = (World::new(), cluster());
+    world.up(&cluster).await;
+    let larger = with(|c| c.groups[0].root_volume.size_gib = 300);
+    let calls = calls(&world, world.plan(&larger).await.unwrap()).await;
+    let order: Vec<&str> = calls.iter().map(String::as_str).collect();
+    let order = order.into_iter().filter(|call| call.ends_with("Instances")).collect::<Vec<_>>();
+    assert_eq!(
+        order.iter().filter(|call| **call == "RunInstances").count(),
+        2,
+        "each node once: {order:?}"
+    );
+    assert_eq!(order.first(), Some(&"TerminateInstances"), "{order:?}");
 }
