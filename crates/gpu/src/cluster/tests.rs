@@ -364,3 +364,45 @@ async fn nodes_that_a_new_launch_template_replaces_go_before_their_successors_co
     );
     assert_eq!(order.first(), Some(&"TerminateInstances"), "{order:?}");
 }
+
+#[tokio::test]
+async fn the_nat_gateway_goes_before_the_internet_gateway_that_it_stands_on_and_comes_after_it() {
+    let (world, cluster) = (World::new(), cluster());
+    world.up(&cluster).await;
+    let engine = world.engine().await;
+    let plan = engine.plan(&stack(&cluster).unwrap()).replace("cluster/internet-gateway").await;
+    let calls = calls(&world, plan.unwrap_or_else(|error| panic!("{error}"))).await;
+    let order = [
+        "DeleteNatGateway",
+        "DetachInternetGateway",
+        "DeleteInternetGateway",
+        "CreateInternetGateway",
+        "CreateNatGateway",
+    ];
+    let places = order.map(|operation| at(&calls, operation));
+    assert!(places.is_sorted(), "{calls:?}");
+    let plan = world.plan(&cluster).await.unwrap();
+    assert!(plan.is_empty(), "{plan}");
+}
+
+#[tokio::test]
+async fn a_foreign_policy_on_the_way_to_s3_is_taken_away() {
+    let (world, cluster) = (World::new(), cluster());
+    world.up(&cluster).await;
+    let endpoints = world.sandbox.ids(REGION, "vpc-endpoint");
+    let gateway = endpoints.into_iter().find(|id| {
+        let endpoint = world.sandbox.object(REGION, "vpc-endpoint", id).unwrap();
+        endpoint.to_string().contains(".s3\"")
+    });
+    let gateway = gateway.unwrap();
+    let deny = r#"{"Statement":[{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*"}]}"#;
+    let patch = json!({"policy": deny});
+    world.sandbox.edit(REGION, "vpc-endpoint", &gateway, patch).await.unwrap();
+    let plan = world.plan(&cluster).await.unwrap();
+    assert!(plan.to_string().contains("~ cluster/endpoint-s3"), "{plan}");
+    calls(&world, plan).await;
+    let endpoint = world.sandbox.object(REGION, "vpc-endpoint", &gateway).unwrap();
+    assert!(!endpoint["policy"].as_str().unwrap().contains("Deny"), "{endpoint}");
+    let plan = world.plan(&cluster).await.unwrap();
+    assert!(plan.is_empty(), "{plan}");
+}
