@@ -11,7 +11,9 @@ use super::{
     spec::{Capacity, GpuCluster, NodeGroup, NodeImage, Software},
 };
 use crate::{
-    compat::{Finding, NodeSoftware, Rule, Severity, Version, check, not_offered},
+    compat::{
+        Finding, NodeSoftware, Rule, Severity, Version, check, kernel_not_offered, not_offered,
+    },
     instance_type::{InstanceType, StorageMeasurement},
     interfaces::{InterfaceLayout, NetworkDeclaration, SubnetCapacity},
 };
@@ -204,6 +206,7 @@ fn addresses(
 fn findings(cluster: &GpuCluster, software: &Software, of: &InstanceType) -> Vec<Finding> {
     let declared = declared_software(software, of);
     let mut missing = not_offered(&declared, of, cluster.os, software.source);
+    missing.extend(kernel_not_offered(&software.kernel, cluster.os));
     let mut findings = check(&declared, of);
     // A build that does not exist need not be told off for the CUDA that it was built for too.
     if missing.iter().any(|finding| finding.rule == Rule::NcclNotOffered) {
@@ -238,7 +241,7 @@ fn field_of(rule: Rule) -> &'static str {
         Rule::Nvlsm => "software.nvlsm",
         Rule::CudnnNotOffered | Rule::Cudnn => "software.cudnn",
         Rule::NcclNotOffered | Rule::NcclBuild => "software.nccl",
-        Rule::Kernel => "software.kernel",
+        Rule::KernelNotOffered | Rule::Kernel => "software.kernel",
         Rule::PowerLimit | Rule::PowerLimitUnpublished => "software.power_limit_w",
         _ => "software",
     }

@@ -70,7 +70,7 @@ pub enum NodeImage {
     /// The image that a public SSM parameter names. The answer is recorded: a newer image replaces
     /// no node before lookups are refreshed on purpose.
     SsmParameter(String),
-    /// One image.
+    /// One image, by its id; a plan is refused if it is not there.
     Id(ImageId),
 }
 
@@ -195,7 +195,7 @@ pub struct Software {
     /// How a new driver takes the place of a loaded one.
     pub activation: Activation,
     /// Whether versions are taken that the tables of this crate do not list, with a warning instead
-    /// of a refusal: for releases that are newer than the tables. A driver, CUDA, cuDNN or NCCL that
+    /// of a refusal: for releases that are newer than the tables. A kernel, driver, CUDA, cuDNN or NCCL that
     /// no repository has is then found out on the first node, when it is paid for already.
     pub unlisted_versions: bool,
     /// The fabric manager's version; the driver's if `None`, where the type needs one.

@@ -284,6 +284,14 @@ async fn a_zone_that_does_not_offer_the_type_is_one_problem_on_the_line_of_the_c
 }
 
 #[test]
+fn a_kernel_that_the_archive_does_not_have_is_refused_once() {
+    let kernel = "6.8.0-9999-aws".to_owned();
+    let (field, message) = only(refused(&with_software(|software| software.kernel = kernel)));
+    assert_eq!(field, "groups[0].software.kernel");
+    assert!(message.contains("expected one of 7.0.0-1017-aws, 6.8.0-1069-aws"), "{message}");
+}
+
+#[test]
 fn what_is_wrong_with_the_software_is_said_once_and_not_for_each_node() {
     let (field, message) = only(refused(&with_software(|software| software.kernel.clear())));
     assert_eq!(field, "groups[0].software.kernel");

@@ -280,6 +280,8 @@ pub struct DistroKernel {
     pub meta: Option<String>,
     /// Its version, for a metapackage.
     pub version: Option<String>,
+    /// `uname -r` of the kernel that the metapackage brings.
+    pub release: Option<String>,
     /// The versions, where there is no metapackage.
     #[serde(default)]
     pub versions: Vec<String>,

@@ -61,6 +61,8 @@ pub enum Rule {
     InstanceFloor,
     /// The kernel is too old.
     Kernel,
+    /// The kernel is not among those that the distribution ships.
+    KernelNotOffered,
     /// The driver is not among those that its repository offers.
     DriverNotOffered,
     /// No such CUDA toolkit is known.

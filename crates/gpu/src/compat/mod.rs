@@ -31,7 +31,7 @@ pub use data::{
     GpuModel, Lockstep, MinimumDriver, NcclBuild, OpenModules, PowerLimits,
 };
 pub use finding::{Finding, Rule, Severity};
-pub use offers::not_offered;
+pub use offers::{kernel_not_offered, not_offered};
 pub use policy::{Policy, PolicyRule, VendorMinimum};
 pub use software::{Component, KernelModules, NcclVersion, NodeSoftware};
 pub use version::{ParseVersionError, Version};

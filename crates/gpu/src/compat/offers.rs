@@ -88,6 +88,33 @@ pub fn not_offered(
     findings
 }
 
+/// Whether the distribution ships the kernel whose `uname -r` is `release`: an error if it does not,
+/// and nothing for a system whose kernels the tables do not list.
+///
+/// Where the tables know only the series of kernels, such as 6.12 of Amazon Linux, only that is judged.
+#[must_use]
+pub fn kernel_not_offered(release: &str, os: Os) -> Option<Finding> {
+    let tables = Compatibility::get();
+    let rows = tables.distro_kernels.iter().filter(|row| row.os == os.key());
+    let rows = rows.collect::<Vec<_>>();
+    let source = &rows.first()?.source;
+    let kernel = Version::leading(release).ok()?;
+    let within = |series: &String| series.parse().is_ok_and(|series| kernel.is_within(&series));
+    if rows
+        .iter()
+        .any(|row| row.release.as_deref() == Some(release) || row.versions.iter().any(within))
+    {
+        return None;
+    }
+    let known = rows.iter().flat_map(|row| row.release.iter().chain(&row.versions));
+    let known = known.cloned().collect::<Vec<_>>().join(", ");
+    let message = format!(
+        "kernel {release} is not offered by the archive of {os} (as of {}): expected one of {known}",
+        tables.meta.generated
+    );
+    Some(Finding::new(Severity::Error, Rule::KernelNotOffered, source, message))
+}
+
 /// The rules that judge a driver.
 const DRIVER: &[Rule] = &[
     Rule::GpuMinimumDriver,
@@ -144,6 +171,16 @@ mod tests {
         assert!(messages[1].contains("expected one of 13.4, 13.3, 13.2"), "{messages:?}");
         let builds = "expected one of 2.28.7-1+cuda13.0, 2.27.7-1+cuda13.0";
         assert!(messages[2].ends_with(builds), "{messages:?}");
+    }
+
+    #[test]
+    fn a_kernel_is_one_that_the_distribution_ships() {
+        assert_eq!(kernel_not_offered("6.8.0-1069-aws", Os::Ubuntu2404), None);
+        assert_eq!(kernel_not_offered("6.12.58-82.121.amzn2023.x86_64", Os::AmazonLinux2023), None);
+        let finding = kernel_not_offered("6.8.0-9999-aws", Os::Ubuntu2404).unwrap();
+        assert!(finding.message.ends_with("one of 7.0.0-1017-aws, 6.8.0-1069-aws"), "{finding}");
+        let finding = kernel_not_offered("5.10.1-1.amzn2.x86_64", Os::AmazonLinux2023).unwrap();
+        assert!(finding.message.ends_with("expected one of 6.1, 6.12, 6.18"), "{finding}");
     }
 
     #[test]

@@ -101,7 +101,7 @@ impl System {
             let mut catalogue: Catalogue = serde_json::from_str(text)
                 .expect("data/simulated-packages.json is part of this crate, and tests parse it");
             for os in Os::ALL {
-                if let Some(system) = catalogue.systems.get_mut(name(os)) {
+                if let Some(system) = catalogue.systems.get_mut(os.key()) {
                     system.add_what_the_tables_list(os);
                 }
             }
@@ -109,7 +109,7 @@ impl System {
         });
         catalogue
             .systems
-            .get(name(os))
+            .get(os.key())
             .expect("the catalogue has every system, and tests use them all")
     }
 
@@ -142,14 +142,6 @@ impl System {
     /// The package of that name and version.
     pub(super) fn package(&self, name: &str, version: &str) -> Option<&Package> {
         self.packages.iter().find(|package| package.name == name && package.version == version)
-    }
-}
-
-fn name(os: Os) -> &'static str {
-    match os {
-        Os::Ubuntu2204 => "ubuntu-22.04",
-        Os::Ubuntu2404 => "ubuntu-24.04",
-        Os::AmazonLinux2023 => "amazon-linux-2023",
     }
 }
 
