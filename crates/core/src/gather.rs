@@ -283,12 +283,15 @@ impl<'g> Gatherer<'g> {
             let node = &program.graph[index];
             let NodeKind::Lookup { kind, .. } = node.kind else { continue };
             let address = node.address.clone();
+            let failed = |source| PlanError::Lookup {
+                address: node.address.clone(),
+                declared_at: node.declared_at.to_string(),
+                source,
+            };
             let unknown = || PlanError::LookupUnknown { address: address.clone() };
-            let query =
-                node.inputs.resolve(&|id| outputs.get(&id)).map_err(|error| PlanError::Lookup {
-                    address: address.clone(),
-                    source: ProviderError::new(ErrorKind::Invalid, kind, error.to_string()),
-                })?;
+            let query = node.inputs.resolve(&|id| outputs.get(&id)).map_err(|error| {
+                failed(ProviderError::new(ErrorKind::Invalid, kind, error.to_string()))
+            })?;
             if !query.is_known() {
                 return Err(unknown());
             }
@@ -302,8 +305,7 @@ impl<'g> Gatherer<'g> {
                         kind: kind.to_owned(),
                     })?;
                     let answer = patiently(|| handler.look_up(&query)).await;
-                    let answer = answer
-                        .map_err(|source| PlanError::Lookup { address: address.clone(), source })?;
+                    let answer = answer.map_err(failed)?;
                     Pin { address: address.clone(), kind: kind.to_owned(), query, answer }
                 }
             };

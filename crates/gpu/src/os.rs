@@ -55,6 +55,16 @@ impl Os {
         }
     }
 
+    /// What the tables of this crate call it: `ubuntu-24.04`, as it is serialized.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Ubuntu2204 => "ubuntu-22.04",
+            Self::Ubuntu2404 => "ubuntu-24.04",
+            Self::AmazonLinux2023 => "amazon-linux-2023",
+        }
+    }
+
     /// Its package manager.
     #[must_use]
     pub fn package_manager(self) -> PackageManager {

@@ -7,6 +7,7 @@ mod availability_zones;
 mod caller_identity;
 mod image;
 mod image_by_filter;
+mod image_by_id;
 mod image_by_ssm_parameter;
 mod instance_type;
 mod instance_type_answer;
@@ -21,6 +22,7 @@ pub use caller_identity::{CallerIdentity, CallerIdentityAnswer, CallerIdentityHa
 use formwork_core::Registry;
 pub use image::{ImageAnswer, ImageBlockDevice, ImageHandle};
 pub use image_by_filter::ImageByFilter;
+pub use image_by_id::ImageById;
 pub use image_by_ssm_parameter::ImageBySsmParameter;
 pub use instance_type::InstanceType;
 pub use instance_type_answer::{
@@ -36,6 +38,7 @@ pub(crate) fn register(registry: Registry<Clients>) -> Registry<Clients> {
         .with_lookup::<AvailabilityZones>()
         .with_lookup::<CallerIdentity>()
         .with_lookup::<ImageByFilter>()
+        .with_lookup::<ImageById>()
         .with_lookup::<ImageBySsmParameter>()
         .with_lookup::<InstanceType>()
         .with_lookup::<Region>()

@@ -58,7 +58,7 @@ async fn an_instance_type_is_known_down_to_its_network_cards() {
 }
 
 #[tokio::test]
-async fn an_image_is_found_by_parameter_and_by_filter() {
+async fn an_image_is_found_by_parameter_by_filter_and_by_id() {
     let aws = aws(&Sandbox::in_memory()).await;
     let name = "/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id";
     let named = look_up(&aws, ImageBySsmParameter { name: name.into() }).await.unwrap();
@@ -80,6 +80,9 @@ async fn an_image_is_found_by_parameter_and_by_filter() {
     );
     let nobody = look_up(&aws, ImageByFilter { owners: vec!["self".into()], ..query }).await;
     assert_eq!(nobody.unwrap_err().kind, ErrorKind::NotFound);
+    assert_eq!(look_up(&aws, ImageById { id: named.id.clone() }).await.unwrap(), named);
+    let unknown = look_up(&aws, ImageById { id: "ami-0123456789abcdef0".into() }).await;
+    assert_eq!(unknown.unwrap_err().kind, ErrorKind::NotFound);
     let missing = look_up(&aws, ImageBySsmParameter { name: "/none".into() }).await.unwrap_err();
     assert_eq!(missing.kind, ErrorKind::NotFound);
     assert!(missing.message.starts_with("/none"), "{missing}");

@@ -49,6 +49,14 @@ pub(crate) struct Node {
     pub(crate) declared_at: Site,
 }
 
+/// A value that must be computable once what it needs is known.
+pub(crate) struct Requirement {
+    pub(crate) address: Address,
+    pub(crate) field: Option<String>,
+    pub(crate) value: Arc<Expr>,
+    pub(crate) declared_at: Site,
+}
+
 /// A finished declaration, without the types of its outputs.
 pub(crate) struct Program {
     pub(crate) stack: Arc<str>,
@@ -58,6 +66,7 @@ pub(crate) struct Program {
     pub(crate) by_address: HashMap<Address, NodeIndex>,
     pub(crate) exports: Vec<(String, Arc<Expr>)>,
     pub(crate) warnings: Vec<Problem>,
+    pub(crate) requirements: Vec<Requirement>,
 }
 
 impl Program {
@@ -83,6 +92,7 @@ impl Builder {
                 by_address: HashMap::new(),
                 exports: Vec::new(),
                 warnings: Vec::new(),
+                requirements: Vec::new(),
             },
             problems: Vec::new(),
         }

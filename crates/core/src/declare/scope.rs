@@ -6,12 +6,12 @@ use serde::Serialize;
 
 use super::{
     Options, Problem, Reference, Site, Timeouts,
-    program::{Builder, Node, NodeKind},
+    program::{Builder, Node, NodeKind, Requirement},
 };
 use crate::{
     expr::Expr,
     identity::Address,
-    output::{Input, Members},
+    output::{Input, Members, Output},
     resource::{Lookup, Outputs, Resource},
     value::Value,
 };
@@ -98,6 +98,32 @@ impl Scope<'_> {
             field: field.map(str::to_owned),
             message: message.into(),
             declared_at: site.to_string(),
+        });
+    }
+
+    /// Makes it a problem of what is being declared when `value` can not be computed: the error of an
+    /// [`Output::try_map`] is then reported at plan once, with `field` and the line of this
+    /// declaration, however many resources use the output.
+    ///
+    /// With it a component judges what a lookup answers, as [`Scope::problem`] does for what is known
+    /// when it is declared. Nothing is judged while `value` is unknown.
+    #[track_caller]
+    pub fn require<T>(&mut self, field: Option<&str>, value: &Output<T>) {
+        let site = self.site();
+        let address = Address::new(self.path.as_str());
+        let token = self.builder.program.token;
+        let mut foreign = false;
+        value.expr.dependencies(&mut |from, _| foreign |= from != token);
+        if foreign {
+            let message = "it requires an output of another stack";
+            self.builder.problem(&address, field, site, message.to_owned());
+            return;
+        }
+        self.builder.program.requirements.push(Requirement {
+            address,
+            field: field.map(str::to_owned),
+            value: value.expr.clone(),
+            declared_at: site,
         });
     }
 

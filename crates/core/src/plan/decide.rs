@@ -19,7 +19,7 @@ use super::{
 use crate::{
     check::{Check, Peers},
     declare::{Node, NodeKind, Problem, Program, ResourceRef},
-    expr::NodeId,
+    expr::{ExprError, NodeId},
     identity::{Address, ResourceId},
     provider::physical_id,
     schema::{Field, ResourceType},
@@ -61,6 +61,8 @@ pub(super) struct Draft<'a> {
     /// Per node: whether its old object, or one that it needs, goes before the new one comes.
     goes_first: Vec<bool>,
     problems: Vec<Problem>,
+    /// The nodes whose inputs could not be computed: the problem that says so, and why.
+    failures: HashMap<NodeIndex, (usize, ExprError)>,
     created: u64,
 }
 
@@ -79,6 +81,7 @@ pub(crate) fn compute(program: &Program, facts: Facts<'_>) -> Result<PlanData, P
         strayed,
         goes_first: Vec::with_capacity(nodes),
         problems: Vec::new(),
+        failures: HashMap::new(),
         created: 0,
     };
     let mut exports = Value::Null;
@@ -86,8 +89,9 @@ pub(crate) fn compute(program: &Program, facts: Facts<'_>) -> Result<PlanData, P
         for index in program.graph.node_indices() {
             draft.visit(index, &current)?;
         }
+        let reported = draft.require();
         draft.validate();
-        exports = draft.exports();
+        exports = draft.exports(&reported);
     }
     if !draft.problems.is_empty() {
         let (stack, problems) = (program.stack.to_string(), draft.problems);
@@ -211,6 +215,7 @@ impl<'a> Draft<'a> {
         let desired =
             node.inputs.resolve(&|id: NodeId| outputs.get(id.0 as usize)).unwrap_or_else(|error| {
                 self.problems.push(problem(node, None, error.to_string()));
+                self.failures.insert(index, (self.problems.len() - 1, error));
                 Value::Unknown
             });
         match node.kind {
@@ -533,11 +538,48 @@ impl<'a> Draft<'a> {
             .into()
     }
 
+    /// Reports the requirements that are not met, in the place of what uses the same values.
+    fn require(&mut self) -> Vec<ExprError> {
+        let outputs = &self.outputs;
+        let mut reported = Vec::new();
+        let mut problems = Vec::new();
+        for required in &self.program.requirements {
+            let Err(error) = required.value.resolve(&|id: NodeId| outputs.get(id.0 as usize))
+            else {
+                continue;
+            };
+            let message = match &error {
+                ExprError::Function { message, .. } => message.clone(),
+                other => other.to_string(),
+            };
+            problems.push(Problem {
+                address: required.address.clone(),
+                field: required.field.clone(),
+                message,
+                declared_at: required.declared_at.to_string(),
+            });
+            reported.push(error);
+        }
+        let replaced: HashSet<usize> = self
+            .failures
+            .values()
+            .filter(|(_, error)| reported.contains(error))
+            .map(|(at, _)| *at)
+            .collect();
+        let mut at = 0..;
+        self.problems.retain(|_| at.next().is_none_or(|at| !replaced.contains(&at)));
+        self.problems.append(&mut problems);
+        reported
+    }
+
     fn validate(&mut self) {
         let mut problems = std::mem::take(&mut self.problems);
         let peers = Peers::of(self.program);
         for (index, decision) in self.program.graph.node_indices().zip(&self.decisions) {
             let Some(decision) = decision else { continue };
+            if self.failures.contains_key(&index) {
+                continue;
+            }
             let node = &self.program.graph[index];
             let mut check = Check {
                 program: self.program,
@@ -551,7 +593,7 @@ impl<'a> Draft<'a> {
         self.problems = problems;
     }
 
-    fn exports(&mut self) -> Value {
+    fn exports(&mut self, reported: &[ExprError]) -> Value {
         let outputs = &self.outputs;
         let mut map = Map::new();
         for (name, expr) in &self.program.exports {
@@ -559,6 +601,7 @@ impl<'a> Draft<'a> {
                 Ok(value) => {
                     map.insert(name.clone(), value);
                 }
+                Err(error) if reported.contains(&error) => {}
                 Err(error) => self.problems.push(Problem {
                     address: "".into(),
                     field: Some(name.clone()),

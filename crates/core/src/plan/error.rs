@@ -82,10 +82,12 @@ pub enum PlanError {
         address: Address,
     },
     /// A lookup failed.
-    #[error("the lookup {address} failed")]
+    #[error("the lookup {address} failed [declared at {declared_at}]")]
     Lookup {
         /// The lookup.
         address: Address,
+        /// The source lines of its declaration.
+        declared_at: String,
         /// What with.
         #[source]
         source: ProviderError,

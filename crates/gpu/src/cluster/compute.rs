@@ -9,9 +9,9 @@ use formwork_aws::{
         VolumeType,
     },
     iam::{InstanceProfile, Role, RolePolicyAttachment, aws_managed_policy},
-    lookup::ImageBySsmParameter,
+    lookup::{ImageById, ImageBySsmParameter},
 };
-use formwork_core::{Component, Input, Output, Reference, ResourceRef, Scope};
+use formwork_core::{Component, Input, Output, Reference, ResourceRef, Scope, zip};
 
 use super::{
     GroupHandle, NodeHandle,
@@ -22,31 +22,34 @@ use super::{
 };
 use crate::interfaces::InterfaceKind;
 
-/// The image that nodes boot from, and the name of its root device where that is known.
+/// The image that nodes boot from, and the name of its root device.
 pub(super) struct Image {
     id: Output<ImageId>,
     root_device: Output<String>,
 }
 
 pub(super) fn image(cluster: &GpuCluster, scope: &mut Scope<'_>) -> Image {
-    match &cluster.image {
+    let answer = match &cluster.image {
         NodeImage::SsmParameter(name) => {
             let query = ImageBySsmParameter::builder().name(name.clone()).build();
-            let answer = scope.lookup("image", query);
-            Image { id: answer.id, root_device: answer.root_device_name }
+            scope.lookup("image", query)
         }
-        NodeImage::Id(id) => Image {
-            id: Output::known(id.clone()),
-            // What the images of every system that the steps know call it.
-            root_device: Output::known(
-                match cluster.os {
-                    crate::os::Os::AmazonLinux2023 => "/dev/xvda",
-                    _ => "/dev/sda1",
-                }
-                .to_owned(),
-            ),
-        },
+        NodeImage::Id(id) => scope.lookup("image", ImageById::builder().id(id.clone()).build()),
+    };
+    for (i, group) in cluster.groups.iter().enumerate() {
+        let wanted = group.root_volume.size_gib;
+        let fits = zip(&answer.id, &answer.root_volume_size).try_map(
+            move |(id, least): (ImageId, Option<u32>)| match least {
+                Some(least) if wanted < least => Err(format!(
+                    "{wanted} GiB are less than the root volume of {}: expected at least {least}",
+                    id.as_str()
+                )),
+                _ => Ok(wanted),
+            },
+        );
+        scope.require(Some(&format!("groups[{i}].root_volume.size_gib")), &fits);
     }
+    Image { id: answer.id, root_device: answer.root_device_name }
 }
 
 /// The role of the nodes: what Session Manager needs, and nothing else.
@@ -113,11 +116,6 @@ pub(super) fn group(
         .delete_on_termination(true)
         .build();
     let root = BlockDevice::builder().device_name(&image.root_device).ebs(ebs).build();
-    let metadata = MetadataOptions::builder()
-        .http_tokens(HttpTokens::Required)
-        .http_put_response_hop_limit(2u32)
-        .http_endpoint(Switch::Enabled)
-        .build();
     let stack = scope.stack();
     let tags = |of: TaggedAtLaunch| {
         let tags = named(cluster, format!("{stack}-{}", group.name));
@@ -131,7 +129,7 @@ pub(super) fn group(
         .iam_instance_profile(&profile.name)
         .network_interfaces(interfaces)
         .block_devices([root])
-        .metadata_options(metadata)
+        .metadata_options(metadata())
         .ebs_optimized(group.ebs_optimized)
         .maybe_placement(placement)
         .maybe_market(market)
@@ -148,11 +146,22 @@ pub(super) fn group(
             checked,
             name: &name,
             template: &template,
+            profile: &profile.name,
             after: [&network.way_out[..], &profile.ready].concat(),
         };
         nodes.push(scope.add(&name, node));
     }
     GroupHandle { name: group.name.clone(), subnet_id: subnet.clone(), nodes }
+}
+
+/// The metadata service: only with a session token (IMDSv2), and one hop further than the machine, for
+/// containers (EC2 User Guide, "Use the Instance Metadata Service", considerations for containers).
+fn metadata() -> Input<MetadataOptions> {
+    MetadataOptions::builder()
+        .http_tokens(HttpTokens::Required)
+        .http_put_response_hop_limit(2u32)
+        .http_endpoint(Switch::Enabled)
+        .build()
 }
 
 /// One machine and what is on it.
@@ -161,6 +170,7 @@ struct Node<'n> {
     checked: &'n Checked<'n>,
     name: &'n str,
     template: &'n LaunchTemplateHandle,
+    profile: &'n Output<String>,
     after: Vec<ResourceRef>,
 }
 
@@ -174,10 +184,18 @@ impl Component for Node<'_> {
             .build();
         let instance = Instance::builder()
             .launch_template(template)
-            // Said again here, so that a plan can tell what it costs.
+            // Said again here, so that a plan can tell what it costs, and so that a change by hand is
+            // seen: what only the template says is not compared with the machine.
             .instance_type(self.checked.group.instance_type.clone())
+            .iam_instance_profile(self.profile)
+            .metadata_options(metadata())
             .tags(named(self.cluster, format!("{}-{}", scope.stack(), self.name)))
             .build()
+            // To change the type in place stops the machine, and a node of another type has other
+            // disks, interfaces and GPUs: it is another machine.
+            .replace_on(["instance_type"])
+            // The capacity of a placement group, a reservation or a block is taken by the old node.
+            .delete_first()
             .after(&self.after);
         let instance = scope.add("instance", instance);
         let ready = software::declare(self.cluster, self.checked, &instance, scope);

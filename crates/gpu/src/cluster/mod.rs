@@ -1,8 +1,10 @@
 //! A GPU cluster as one component: network, machines, and the software on them.
 //!
 //! [`GpuCluster`] is plain data. Declaring it checks everything that can be known beforehand (types,
-//! interface layouts, addresses, storage, driver and CUDA against the GPU) and reports all of it at
-//! once; then it adds the network, the machines and, per machine and after it runs, its software.
+//! interface layouts, addresses, storage, power limits, driver and CUDA against the GPU and against
+//! what repositories offer) and reports all of it at once; what only a lookup knows, such as the zones
+//! of a type and the size of an image, refuses the plan. A group that is refused declares no node. Then
+//! it adds the network, the machines and, per machine and after it runs, its software.
 //! Software is `deleted_with` its machine: destroying a cluster logs in to nothing.
 //!
 //! What it is not: a scheduler, or a way to reach the nodes; that is the node provider's transport.

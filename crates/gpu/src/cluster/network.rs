@@ -14,6 +14,13 @@ use formwork_core::{Output, Reference, ResourceRef, Scope};
 
 use super::{layout::Addresses, spec::GpuCluster};
 
+/// The policy that AWS gives an endpoint for which none is given (AWS PrivateLink Guide, "Default
+/// endpoint policy"). It is declared, so that another one that was put in its place is seen: nodes
+/// reach S3 through this endpoint and no other way.
+///
+/// Interface endpoints have none declared: not every AWS service takes one (same page).
+const FULL_ACCESS: &str = r#"{"Version":"2008-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}"#;
+
 /// What the rest of the cluster needs of the network.
 pub(super) struct Network {
     pub(super) vpc_id: Output<VpcId>,
@@ -47,7 +54,9 @@ pub(super) fn declare(
         .tags(tags("vpc"))
         .build();
     let vpc = scope.add("vpc", vpc);
-    let gateway = InternetGateway::builder().vpc_id(&vpc.id).tags(tags("internet")).build();
+    // A VPC has one internet gateway at most (VPC User Guide, "Amazon VPC quotas").
+    let gateway =
+        InternetGateway::builder().vpc_id(&vpc.id).tags(tags("internet")).build().delete_first();
     let gateway = scope.add("internet-gateway", gateway);
 
     let public = Subnet::builder()
@@ -79,7 +88,10 @@ pub(super) fn declare(
         .tags(tags("nat"))
         .build()
         .after(&to_internet)
-        .after(&association);
+        .after(&association)
+        // AWS does not detach an internet gateway while a public address of the VPC is in use
+        // (EC2 API Reference, DetachInternetGateway).
+        .replace_with(&gateway.id);
     let nat = scope.add("nat-gateway", nat);
     let private_table = RouteTable::builder().vpc_id(&vpc.id).tags(tags("private")).build();
     let private_table = scope.add("private-routes", private_table);
@@ -148,6 +160,7 @@ pub(super) fn declare(
             .service_name(service("s3"))
             .vpc_endpoint_type(VpcEndpointType::Gateway)
             .route_table_ids([&private_table.id])
+            .policy(FULL_ACCESS)
             .tags(tags("s3"))
             .build();
         scope.add("endpoint-s3", endpoint);
@@ -185,7 +198,7 @@ fn zone(cluster: &GpuCluster, scope: &mut Scope<'_>) -> Output<String> {
     }
     let wanted = cluster.zone.clone();
     let region = cluster.region.clone();
-    formwork_core::all(&offered).try_map(move |zones: Vec<Vec<String>>| {
+    let zone = formwork_core::all(&offered).try_map(move |zones: Vec<Vec<String>>| {
         let mut everywhere = zones.first().cloned().unwrap_or_default();
         everywhere.retain(|zone| zones.iter().all(|offered| offered.contains(zone)));
         everywhere.sort();
@@ -203,5 +216,7 @@ fn zone(cluster: &GpuCluster, scope: &mut Scope<'_>) -> Output<String> {
                 .cloned()
                 .ok_or_else(|| format!("no zone of {region} offers {all}")),
         }
-    })
+    });
+    scope.require(Some("zone"), &zone);
+    zone
 }

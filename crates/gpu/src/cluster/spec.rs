@@ -70,7 +70,7 @@ pub enum NodeImage {
     /// The image that a public SSM parameter names. The answer is recorded: a newer image replaces
     /// no node before lookups are refreshed on purpose.
     SsmParameter(String),
-    /// One image.
+    /// One image, by its id; a plan is refused if it is not there.
     Id(ImageId),
 }
 
@@ -85,6 +85,12 @@ impl NodeImage {
 }
 
 /// A number of equal machines.
+///
+/// A node that has to be replaced goes before its successor comes, with all that is on it, and every
+/// node of the group that has to be replaced does so in one run: a placement group, a capacity
+/// reservation or a capacity block has no room for two of each, and what is on a node's local disks is
+/// lost either way. A change that replaces nodes, such as another image or instance type, therefore
+/// interrupts the work of the group. Another instance type, also one that was set by hand, replaces.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NodeGroup {
     /// Its name, unique in the cluster.
@@ -188,6 +194,10 @@ pub struct Software {
     pub source: PackageSource,
     /// How a new driver takes the place of a loaded one.
     pub activation: Activation,
+    /// Whether versions are taken that the tables of this crate do not list, with a warning instead
+    /// of a refusal: for releases that are newer than the tables. A kernel, driver, CUDA, cuDNN or NCCL that
+    /// no repository has is then found out on the first node, when it is paid for already.
+    pub unlisted_versions: bool,
     /// The fabric manager's version; the driver's if `None`, where the type needs one.
     pub fabric_manager: Option<Version>,
     /// NVLSM's version, for B200 and B300.
@@ -204,7 +214,7 @@ pub struct Software {
     pub nccl_environment_block: bool,
     /// Whether GPUs stay initialised.
     pub persistence: bool,
-    /// The power limit per GPU in W.
+    /// The power limit per GPU in W; held against the limits that are documented for the GPU.
     pub power_limit_w: Option<u32>,
     /// Who may use a GPU.
     pub compute_mode: Option<ComputeMode>,
@@ -223,6 +233,7 @@ impl Software {
             kernel_modules: defaults.modules,
             source: defaults.source,
             activation: defaults.activation,
+            unlisted_versions: false,
             fabric_manager: None,
             nvlsm: None,
             cuda: None,

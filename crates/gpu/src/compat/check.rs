@@ -26,6 +26,7 @@ pub fn check(node: &NodeSoftware, instance_type: &InstanceType) -> Vec<Finding> 
                 rules::fabric(&subject, &mut findings);
                 rules::libraries(&subject, &mut findings);
                 rules::kernel(&subject, &mut findings);
+                rules::power(&subject, &mut findings);
             }
         }
         None if node.driver.is_some() || node.cuda.is_some() => findings.push(Finding::new(

@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-use super::version::Version;
+use super::{software::NcclVersion, version::Version};
+use crate::{os::Os, steps::PackageSource};
 
 /// The compatibility tables, parsed once. Every row names its source, a key of
 /// [`Compatibility::sources`].
@@ -31,6 +32,10 @@ pub struct Compatibility {
     pub lockstep: Vec<Lockstep>,
     /// Which CUDA and GPUs a cuDNN supports.
     pub cudnn: Vec<CudnnRow>,
+    /// Which drivers a repository offers, newest first, as of [`Meta::generated`].
+    pub driver_offers: Vec<DriverOffer>,
+    /// The builds of NCCL that NVIDIA's repository offers, newest first.
+    pub nccl_builds: Vec<NcclBuild>,
     /// The kernels that distributions ship.
     pub distro_kernels: Vec<DistroKernel>,
 }
@@ -54,6 +59,14 @@ pub struct CudaToolkit {
     pub bundled_driver: Option<Version>,
     /// Where that is written.
     pub source: String,
+}
+
+impl CudaToolkit {
+    /// The release as a version, if the row is of a release and not of an update of one.
+    #[must_use]
+    pub fn release(&self) -> Option<Version> {
+        self.toolkit.parse().ok()
+    }
 }
 
 /// The oldest driver that runs applications of a CUDA major.
@@ -133,6 +146,21 @@ pub struct GpuModel {
     pub min_driver_without_mig: Option<Version>,
     /// Whether it can be cut into MIG instances.
     pub mig_capable: bool,
+    /// Between which power limits it can be set, where that is documented.
+    pub power_limit: Option<PowerLimits>,
+    /// Where that is written.
+    pub source: String,
+}
+
+/// The power limits that a GPU takes, in W: what `nvidia-smi -q -d POWER` calls the minimum and the
+/// maximum power limit.
+#[derive(Clone, Debug, Deserialize)]
+#[non_exhaustive]
+pub struct PowerLimits {
+    /// The least, where it is documented.
+    pub min_w: Option<u32>,
+    /// The greatest: the documented maximum, or else the thermal design power.
+    pub max_w: u32,
     /// Where that is written.
     pub source: String,
 }
@@ -218,6 +246,30 @@ impl CudnnRow {
     }
 }
 
+/// The drivers that one repository offers for one operating system.
+#[derive(Clone, Debug, Deserialize)]
+#[non_exhaustive]
+pub struct DriverOffer {
+    /// The operating system.
+    pub os: Os,
+    /// Whose repository it is.
+    pub from: PackageSource,
+    /// The drivers, newest first. Ubuntu's archive keeps only the newest of each branch.
+    pub drivers: Vec<Version>,
+    /// Where that was read.
+    pub source: String,
+}
+
+/// A build of NCCL that NVIDIA's repository offers.
+#[derive(Clone, Debug, Deserialize)]
+#[non_exhaustive]
+pub struct NcclBuild {
+    /// The package version: `2.27.7-1+cuda13.0`.
+    pub nccl: NcclVersion,
+    /// Where that was read.
+    pub source: String,
+}
+
 /// A kernel that a distribution ships.
 #[derive(Clone, Debug, Deserialize)]
 #[non_exhaustive]
@@ -228,6 +280,8 @@ pub struct DistroKernel {
     pub meta: Option<String>,
     /// Its version, for a metapackage.
     pub version: Option<String>,
+    /// `uname -r` of the kernel that the metapackage brings.
+    pub release: Option<String>,
     /// The versions, where there is no metapackage.
     #[serde(default)]
     pub versions: Vec<String>,
@@ -270,6 +324,12 @@ impl Compatibility {
         self.minimum_drivers.iter().find(|row| row.cuda_major == cuda.branch())
     }
 
+    /// The drivers that a repository offers for an operating system.
+    #[must_use]
+    pub fn drivers_of(&self, os: Os, from: PackageSource) -> Option<&DriverOffer> {
+        self.driver_offers.iter().find(|offer| offer.os == os && offer.from == from)
+    }
+
     /// The toolkit row of a CUDA version: `12.2` is the release without update, `12.2 U1` is its
     /// update 1; `12.2.1` means the same.
     #[must_use]
@@ -297,6 +357,9 @@ mod tests {
             .chain(tables.gpus.iter().map(|row| &row.source))
             .chain(tables.driver_branches.iter().map(|row| &row.source))
             .chain(tables.lockstep.iter().map(|row| &row.source))
+            .chain(tables.driver_offers.iter().map(|row| &row.source))
+            .chain(tables.nccl_builds.iter().map(|row| &row.source))
+            .chain(tables.gpus.iter().filter_map(|row| Some(&row.power_limit.as_ref()?.source)))
             .chain(tables.cudnn.iter().filter_map(|row| row.source.as_ref()));
         for source in sources {
             assert!(tables.sources.contains_key(source), "{source}");

@@ -61,6 +61,20 @@ pub enum Rule {
     InstanceFloor,
     /// The kernel is too old.
     Kernel,
+    /// The kernel is not among those that the distribution ships.
+    KernelNotOffered,
+    /// The driver is not among those that its repository offers.
+    DriverNotOffered,
+    /// No such CUDA toolkit is known.
+    CudaNotOffered,
+    /// No such cuDNN is known.
+    CudnnNotOffered,
+    /// No such build of NCCL is known.
+    NcclNotOffered,
+    /// The GPU does not take this power limit.
+    PowerLimit,
+    /// The limits of the GPU's power are not documented, or not all of them.
+    PowerLimitUnpublished,
     /// MIG was asked for on a GPU that has none.
     Mig,
     /// NVIDIA software on a type without an NVIDIA GPU.

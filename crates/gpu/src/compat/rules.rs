@@ -241,8 +241,12 @@ pub(super) fn libraries(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
                 add(Severity::Warning, Rule::NcclBuild, "nccl-rn", message);
             }
             (Some(built), Some(cuda), _) if built.branch() != cuda.branch() => {
-                let message = format!("NCCL {nccl} was built for CUDA {built}, not {cuda}");
-                add(Severity::Warning, Rule::NcclBuild, "nccl-rn", message);
+                let message = format!(
+                    "NCCL {nccl} was built for CUDA {built}, and the toolkit is {cuda}: expected a \
+                     build for CUDA {}.x",
+                    cuda.branch()
+                );
+                add(Severity::Error, Rule::NcclBuild, "nccl-rn", message);
             }
             _ => {}
         }
@@ -264,6 +268,38 @@ pub(super) fn libraries(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
                 add(Severity::Warning, Rule::InstanceFloor, "awsome-dt", message);
             }
         }
+    }
+}
+
+pub(super) fn power(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
+    let Subject { node, gpu, .. } = subject;
+    let Some(watts) = node.power_limit_w else { return };
+    let mut add = |severity, rule, source: &str, message| {
+        findings.push(Finding::new(severity, rule, source, message));
+    };
+    let Some(limits) = &gpu.power_limit else {
+        let message = format!(
+            "no power limits are documented for {}: {watts} W will be judged on the node",
+            gpu.model
+        );
+        add(Severity::Warning, Rule::PowerLimitUnpublished, "smi-live", message);
+        return;
+    };
+    let most = limits.max_w;
+    let range = match limits.min_w {
+        Some(least) => format!("from {least} to {most} W"),
+        None => format!("of at most {most} W (its least one is not documented)"),
+    };
+    if watts > most || limits.min_w.is_some_and(|least| watts < least) || watts == 0 {
+        let message = format!("{} takes power limits {range}, not {watts} W", gpu.model);
+        add(Severity::Error, Rule::PowerLimit, &limits.source, message);
+    } else if limits.min_w.is_none() {
+        let message = format!(
+            "the least power limit of {} is not documented: {watts} W is held against its greatest, \
+             {most} W, and otherwise judged on the node",
+            gpu.model
+        );
+        add(Severity::Note, Rule::PowerLimitUnpublished, &limits.source, message);
     }
 }
 

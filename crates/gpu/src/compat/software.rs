@@ -47,6 +47,8 @@ pub struct NodeSoftware {
     pub aws_ofi_nccl: Option<Version>,
     /// The EFA installer: `1.43.2`.
     pub efa_installer: Option<Version>,
+    /// The power limit of each GPU in W.
+    pub power_limit_w: Option<u32>,
     /// Whether the GPUs are cut into MIG instances.
     pub mig: bool,
     /// Whether GPUDirect RDMA goes through the kernel's DMA-BUF.

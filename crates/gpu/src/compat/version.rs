@@ -30,7 +30,7 @@ pub struct Version {
 
 /// The text is not a dotted version.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a dotted version such as 580.95.05")]
+#[error("`{text}` is not a dotted version such as 580.178.04")]
 pub struct ParseVersionError {
     /// The text as it was given.
     pub text: String,

@@ -6,7 +6,10 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-use crate::os::Os;
+use crate::{
+    compat::Compatibility,
+    os::{Os, PackageManager},
+};
 
 #[derive(Deserialize)]
 struct Catalogue {
@@ -24,7 +27,7 @@ pub(super) struct System {
 }
 
 /// A package that a repository offers.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(super) struct Package {
     pub(super) name: String,
     pub(super) version: String,
@@ -79,6 +82,11 @@ pub(super) struct Dkms {
 }
 
 impl Package {
+    fn of_nvidia(name: &str, version: &str) -> Self {
+        let (name, version) = (name.to_owned(), version.to_owned());
+        Self { name, version, repository: "cuda".to_owned(), ..Self::default() }
+    }
+
     /// Whether it is, or stands for, `name`.
     pub(super) fn answers_to(&self, name: &str) -> bool {
         self.name == name || self.provides.iter().any(|provided| provided == name)
@@ -89,20 +97,59 @@ impl System {
     pub(super) fn of(os: Os) -> &'static Self {
         static CATALOGUE: OnceLock<Catalogue> = OnceLock::new();
         let catalogue = CATALOGUE.get_or_init(|| {
-            serde_json::from_str(include_str!("../../data/simulated-packages.json"))
-                .expect("data/simulated-packages.json is part of this crate, and tests parse it")
+            let text = include_str!("../../data/simulated-packages.json");
+            let mut catalogue: Catalogue = serde_json::from_str(text)
+                .expect("data/simulated-packages.json is part of this crate, and tests parse it");
+            for os in Os::ALL {
+                if let Some(system) = catalogue.systems.get_mut(os.key()) {
+                    system.add_what_the_tables_list(os);
+                }
+            }
+            catalogue
         });
-        let name = match os {
-            Os::Ubuntu2204 => "ubuntu-22.04",
-            Os::Ubuntu2404 => "ubuntu-24.04",
-            Os::AmazonLinux2023 => "amazon-linux-2023",
-        };
-        catalogue.systems.get(name).expect("the catalogue has every system, and tests use them all")
+        catalogue
+            .systems
+            .get(os.key())
+            .expect("the catalogue has every system, and tests use them all")
+    }
+
+    /// Adds the CUDA toolkits and the builds of NCCL that the compatibility tables list, so that what
+    /// passes them can be installed.
+    fn add_what_the_tables_list(&mut self, os: Os) {
+        let tables = Compatibility::get();
+        for row in &tables.cuda_toolkit {
+            let (release, update) = row.toolkit.split_once(" U").unwrap_or((&row.toolkit, "0"));
+            let version = format!("{release}.{update}");
+            let gives = Gives { toolkit: Some(version.clone()), ..Gives::default() };
+            let name = format!("cuda-toolkit-{}", release.replace('.', "-"));
+            self.offer(Package { gives, ..Package::of_nvidia(&name, &format!("{version}-1")) });
+        }
+        let (library, headers) = nccl_packages(os);
+        for row in &tables.nccl_builds {
+            let version = row.nccl.to_string();
+            self.offer(Package::of_nvidia(library, &version));
+            let needs = vec![format!("{library}={version}")];
+            self.offer(Package { needs, ..Package::of_nvidia(headers, &version) });
+        }
+    }
+
+    fn offer(&mut self, package: Package) {
+        if self.package(&package.name, &package.version).is_none() {
+            self.packages.push(package);
+        }
     }
 
     /// The package of that name and version.
     pub(super) fn package(&self, name: &str, version: &str) -> Option<&Package> {
         self.packages.iter().find(|package| package.name == name && package.version == version)
+    }
+}
+
+/// What NCCL and its development files are called.
+fn nccl_packages(os: Os) -> (&'static str, &'static str) {
+    match os.package_manager() {
+        PackageManager::Apt => ("libnccl2", "libnccl-dev"),
+        PackageManager::Dnf => ("libnccl", "libnccl-devel"),
     }
 }
 

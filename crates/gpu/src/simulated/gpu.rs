@@ -47,8 +47,8 @@ pub struct SimulatedGpu {
 }
 
 /// Name, default, least and greatest power limit in W, and greatest application clocks in MHz.
-/// Power limits of A100, H100, B200, L40S and T4 are those of NVIDIA's mock profiles; the others,
-/// and the clocks, are made up.
+/// The limits of the compatibility tables go before these; where neither those nor NVIDIA's mock
+/// profiles have any, they are made up, as the clocks are.
 fn profile(model: &str) -> (&'static str, [u32; 3], (u32, u32)) {
     match model {
         "A100-40" => ("NVIDIA A100-SXM4-40GB", [400, 100, 400], (1215, 1410)),
@@ -73,8 +73,13 @@ impl SimulatedGpu {
         if accelerator.maker != Maker::Nvidia {
             return Vec::new();
         }
-        let (name, [default, least, most], (memory, graphics)) = profile(&accelerator.model);
+        let (name, [default, mut least, mut most], (memory, graphics)) =
+            profile(&accelerator.model);
         let model = Compatibility::get().gpu(&accelerator.model);
+        if let Some(limits) = model.and_then(|model| model.power_limit.as_ref()) {
+            (least, most) = (limits.min_w.unwrap_or(least).min(limits.max_w), limits.max_w);
+        }
+        let default = default.clamp(least, most);
         let capability = model.map(|model| model.cc.to_string()).unwrap_or_default();
         let clocks = (memory, graphics.saturating_sub(300));
         (0..accelerator.count)

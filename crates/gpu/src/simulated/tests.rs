@@ -328,3 +328,53 @@ fn latency_is_waited_for_by_whoever_waits_and_hosts_do_not_wait_for_each_other()
     assert!(elapsed >= Duration::from_millis(30), "{elapsed:?}");
     assert!(elapsed < Duration::from_millis(20 * 30), "{elapsed:?}");
 }
+
+#[test]
+fn everything_that_the_tables_offer_can_be_installed() {
+    use crate::{compat::Compatibility, os::PackageManager, steps::PackageSource};
+    let tables = Compatibility::get();
+    for offer in &tables.driver_offers {
+        for driver in &offer.drivers {
+            let (name, repository) = match (offer.os.package_manager(), offer.from) {
+                (PackageManager::Dnf, _) => ("kmod-nvidia-open-dkms".to_owned(), "cuda"),
+                (_, PackageSource::Distribution) => {
+                    (format!("nvidia-headless-no-dkms-{}-server-open", driver.branch()), "archive")
+                }
+                (_, PackageSource::Nvidia) if driver.branch() >= 590 => {
+                    ("nvidia-open".to_owned(), "cuda")
+                }
+                (_, PackageSource::Nvidia) => (format!("nvidia-open-{}", driver.branch()), "cuda"),
+            };
+            let is_it = |package: &&catalogue::Package| {
+                package.name == name
+                    && package.repository == repository
+                    && package.version.contains(&format!("{driver}-"))
+            };
+            let found = catalogue::System::of(offer.os).packages.iter().find(is_it);
+            assert!(found.is_some(), "{driver} as {name} for {}", offer.os);
+        }
+    }
+    for os in Os::ALL {
+        let system = catalogue::System::of(os);
+        for build in &tables.nccl_builds {
+            let version = build.nccl.to_string();
+            let is_it = |package: &&catalogue::Package| {
+                package.name.starts_with("libnccl") && package.version == version
+            };
+            assert_eq!(system.packages.iter().filter(is_it).count(), 2, "{version} for {os}");
+        }
+        for row in &tables.cuda_toolkit {
+            let release = row.toolkit.split(' ').next().unwrap().replace('.', "-");
+            let name = format!("cuda-toolkit-{release}");
+            assert!(system.packages.iter().any(|package| package.name == name), "{name}");
+        }
+    }
+}
+
+#[test]
+fn gpus_take_the_power_limits_that_the_tables_know() {
+    let hosts = SimulatedHosts::in_memory();
+    let host = HostRef::new("i-b").with_instance_type("p6-b200.48xlarge");
+    block_on(hosts.run(&host, &Batch::probe([Operation::Facts]))).unwrap();
+    assert_eq!(hosts.machine("i-b").unwrap().gpus[0].power, [1000, 1000, 200, 1000]);
+}
