@@ -69,6 +69,9 @@ pub enum CliError {
         /// What to try.
         help: Option<String>,
     },
+    /// What was to be printed could not be; what was asked is done all the same.
+    #[error("standard output could not be written")]
+    Unwritten(#[source] std::io::Error),
     /// The user stopped it before anything was changed.
     #[error("cancelled; nothing was changed")]
     Cancelled,
@@ -150,6 +153,7 @@ impl CliError {
             CliError::Refused { .. } => "refused",
             CliError::NotFound { .. } => "not_found",
             CliError::Command { .. } => "command",
+            CliError::Unwritten(_) => "unwritten",
             CliError::Bug(_) => "bug",
         }
     }

@@ -180,9 +180,17 @@ impl Program {
         let console = Console::new(io.out, io.err, ColorWhen::of_environment(&io.env));
         let outside =
             Outside { env: io.env, dir: io.dir, input: io.input, interrupts: io.interrupts };
-        match self.dispatch(args, console, outside).await {
+        let exit = match self.dispatch(args, console.clone(), outside).await {
             Ok(exit) => exit,
             Err((console, error)) => report(&console, &error),
+        };
+        match console.take_lost() {
+            Some(error) => {
+                let exit = if exit == Exit::Cancelled { exit } else { Exit::Error };
+                console.err(&view::error(&CliError::Unwritten(error), &console.err_layout()));
+                exit
+            }
+            None => exit,
         }
     }
 

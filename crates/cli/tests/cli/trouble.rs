@@ -1,6 +1,10 @@
 //! What a user is told when something goes wrong, and what is left then.
 
-use std::{io::BufReader, sync::Arc, time::Duration};
+use std::{
+    io::{BufReader, ErrorKind},
+    sync::Arc,
+    time::Duration,
+};
 
 use formwork_cli::{Input, Interrupts};
 use insta::assert_snapshot;
@@ -169,4 +173,22 @@ async fn an_interrupt_before_the_first_change_changes_nothing() {
         "{}",
         printed.err
     );
+}
+
+#[tokio::test]
+async fn what_can_not_be_printed_is_an_error_unless_nobody_reads_it() {
+    let mut desk = Desk::new();
+    desk.run("up").await;
+    desk.fault = Some(ErrorKind::StorageFull);
+    assert_snapshot!(desk.run("output network").await.both(), @r"
+    --- 1
+    error: standard output could not be written
+      because: no storage space
+    ");
+    for line in ["plan", "plan --json", "state list", "graph", "--help", "up --count 3"] {
+        assert_eq!(desk.run(line).await.exit.code(), 1, "{line}");
+    }
+    assert_eq!(desk.cloud.count(), 4, "what was asked is done");
+    desk.fault = Some(ErrorKind::BrokenPipe);
+    assert_eq!(desk.run("output network").await.both(), "--- 0\n");
 }
