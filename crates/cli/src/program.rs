@@ -212,6 +212,9 @@ impl Program {
         let console = console.with(flags.color, flags.json, flags.verbose);
         let stack = flags.stack.clone().unwrap_or_else(|| self.name.clone());
         let state_dir = outside.dir.join(&flags.state_dir);
+        if let Err(error) = store::refuse_file(&state_dir, &flags.state_dir) {
+            return Err((console, error));
+        }
         let result = match matches.subcommand() {
             Some((name, of)) if self.extra(name).is_some() => {
                 let cx = CommandContext {
