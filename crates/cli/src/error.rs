@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use formwork_core::{ApplyError, DeclareError, ErrorKind, PlanError, state::StateError};
+use formwork_core::{Address, ApplyError, DeclareError, ErrorKind, PlanError, state::StateError};
 use miette::Diagnostic;
 
 /// Why a command did not do what it was asked.
@@ -29,6 +29,18 @@ pub enum CliError {
     /// No plan could be made. Nothing changed.
     #[error(transparent)]
     Plan(#[from] Box<PlanError>),
+    /// A type is declared or recorded that no provider of the cloud has. Nothing changed.
+    #[error("{} the type `{kind}`, which no provider here has", of(address, *declared))]
+    NoProvider {
+        /// The resource.
+        address: Address,
+        /// Its type.
+        kind: String,
+        /// Whether the program declares it; otherwise it is only recorded.
+        declared: bool,
+        /// The names of the providers there are.
+        providers: Vec<String>,
+    },
     /// A plan was not applied, or not wholly.
     #[error(transparent)]
     Apply(#[from] Box<ApplyError>),
@@ -144,7 +156,7 @@ impl CliError {
             CliError::Settings { .. } => "settings",
             CliError::Program(_) => "program",
             CliError::Declare(_) => "declare",
-            CliError::Plan(_) => "plan",
+            CliError::Plan(_) | CliError::NoProvider { .. } => "plan",
             CliError::Apply(_) if self.is_cancelled() => "cancelled",
             CliError::Apply(_) => "apply",
             CliError::Cancelled => "cancelled",
@@ -167,6 +179,9 @@ impl CliError {
             | CliError::Command { help, .. } => return help.clone(),
             CliError::Declare(_) => "nothing was changed; correct the program and run it again",
             CliError::Plan(error) => return plan_advice(error),
+            CliError::NoProvider { declared, providers, .. } => {
+                return Some(provider_wanted(*declared, providers));
+            }
             CliError::Apply(error) => return apply_advice(error).map(str::to_owned),
             CliError::State(error) => return state_advice(error).map(str::to_owned),
             CliError::Bug(_) => {
@@ -185,6 +200,30 @@ impl Diagnostic for CliError {
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         self.advice().map(|text| Box::new(text) as Box<dyn fmt::Display>)
+    }
+}
+
+fn of(address: &Address, declared: bool) -> String {
+    match declared {
+        true => format!("{address} is of"),
+        false => format!("{address} is recorded, not declared, and of"),
+    }
+}
+
+/// What to do about a type that nobody has.
+fn provider_wanted(declared: bool, providers: &[String]) -> String {
+    let there = match providers {
+        [] => "no provider".to_owned(),
+        [one] => format!("the provider {one} alone"),
+        many => format!("the providers {}", many.join(", ")),
+    };
+    match declared {
+        true => format!(
+            "nothing was changed; there is {there}: choose a cloud that has this type with --cloud, or give the cloud another provider"
+        ),
+        false => format!(
+            "nothing was changed; there is {there}: run it with the cloud and the settings that it was applied with, so that what is recorded can be looked at and removed"
+        ),
     }
 }
 
@@ -210,7 +249,6 @@ fn plan_advice(error: &PlanError) -> Option<String> {
         PlanError::Protected { .. } => {
             "nothing was changed; take `.protect()` off in the program if they really shall go"
         }
-        PlanError::NoProvider { .. } => "choose a cloud that has this type with --cloud",
         PlanError::Record { .. } => {
             "use the version of the program that wrote the record, or a later one"
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use formwork_core::{
-    Engine, Plan, RefreshMode, Stack,
+    Engine, Plan, PlanError, RefreshMode, Stack,
     state::{Snapshot, StateStore},
     testing::MemoryStore,
 };
@@ -154,7 +154,18 @@ impl Session {
         for address in &run.flags.replace {
             request = request.replace(address.as_str());
         }
-        run.interruptible(async { Ok(request.await.map_err(Box::new)?) }).await
+        run.interruptible(async { request.await.map_err(|error| self.plan_error(error)) }).await
+    }
+
+    /// The error, with what only a session knows of it.
+    fn plan_error(&self, error: PlanError) -> CliError {
+        let PlanError::NoProvider { address, kind } = error else {
+            return Box::new(error).into();
+        };
+        let graph = self.stack.graph();
+        let declared = graph.nodes.iter().any(|node| node.address == address && node.kind == kind);
+        let providers = self.cloud.providers.iter().map(|p| p.name().to_owned()).collect();
+        CliError::NoProvider { address, kind, declared, providers }
     }
 
     /// What the stack costs by the hour once `plan` is applied, where that is known.

@@ -116,7 +116,8 @@ impl Cloud for Fake {
                 return Err(CliError::cloud(self.name, "there is no such region")
                     .with_help("regions are eu-1 and us-1"));
             }
-            let providers = vec![world::provider(&self.world)];
+            let provider = if region == "bare" { world::bare_provider } else { world::provider };
+            let providers = vec![provider(&self.world)];
             if !self.real {
                 return Ok(OpenCloud::harmless(providers));
             }

@@ -192,3 +192,21 @@ async fn what_can_not_be_printed_is_an_error_unless_nobody_reads_it() {
     desk.fault = Some(ErrorKind::BrokenPipe);
     assert_eq!(desk.run("output network").await.both(), "--- 0\n");
 }
+
+#[tokio::test]
+async fn a_type_that_no_provider_has_is_told_with_the_providers_and_a_way_out() {
+    let desk = Desk::new();
+    assert_snapshot!(desk.run("plan --driver 1 --region bare").await.err, @r"
+    demo on fake
+    error: node-0-driver is of the type `demo:node/driver`, which no provider here has
+
+    help: nothing was changed; there is the provider demo alone: choose a cloud that has this type with --cloud, or give the cloud another provider
+    ");
+    desk.run("up --driver 1").await;
+    assert_snapshot!(desk.run("plan --region bare").await.err, @r"
+    demo on fake
+    error: node-1-driver is recorded, not declared, and of the type `demo:node/driver`, which no provider here has
+
+    help: nothing was changed; there is the provider demo alone: run it with the cloud and the settings that it was applied with, so that what is recorded can be looked at and removed
+    ");
+}
