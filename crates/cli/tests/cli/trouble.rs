@@ -202,11 +202,23 @@ async fn a_type_that_no_provider_has_is_told_with_the_providers_and_a_way_out() 
 
     help: nothing was changed; there is the provider demo alone: choose a cloud that has this type with --cloud, or give the cloud another provider
     ");
-    desk.run("up --driver 1").await;
+    desk.run("up --count 1 --driver 1").await;
     assert_snapshot!(desk.run("plan --region bare").await.err, @r"
     demo on fake
-    error: node-1-driver is recorded, not declared, and of the type `demo:node/driver`, which no provider here has
+    error: node-0-driver is recorded, not declared, and of the type `demo:node/driver`, which no provider here has
 
     help: nothing was changed; there is the provider demo alone: run it with the cloud and the settings that it was applied with, so that what is recorded can be looked at and removed
     ");
+}
+
+#[tokio::test]
+async fn what_is_not_tried_is_named_once_and_without_its_own_cause() {
+    let desk = Desk::new();
+    desk.run("up --driver 1").await;
+    desk.cloud.world().broken.insert("network".to_owned());
+    let failed = desk.run("up --driver 1 --cidr 10.1.0.0/16").await;
+    assert_eq!(failed.exit.code(), 1);
+    let told: Vec<&str> =
+        failed.err.lines().filter(|line| line.contains("not tried, because")).collect();
+    assert_snapshot!(told.join("\n"), @r"  not tried, because of network: node-0, node-0-driver, node-1, node-1-driver");
 }
