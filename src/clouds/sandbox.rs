@@ -48,7 +48,11 @@ impl Cloud for SandboxCloud {
                     place = format!("{place}, served at {endpoint}");
                 }
                 None => {
-                    let sandbox = Sandbox::open(&folder).map_err(|error| fail(&error))?;
+                    // What only looks leaves no folder behind.
+                    let sandbox = match cx.only_looks && !folder.exists() {
+                        true => Sandbox::in_memory(),
+                        false => Sandbox::open(&folder).map_err(|error| fail(&error))?,
+                    };
                     aws = aws.http_client(sandbox.http_client());
                     guard = Some(sandbox);
                 }

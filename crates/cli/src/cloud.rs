@@ -42,6 +42,9 @@ pub struct CloudContext<'a> {
     pub matches: &'a ArgMatches,
     /// The environment, `.env` included.
     pub env: &'a BTreeMap<String, String>,
+    /// Whether the command changes nothing, whatever it finds (`plan`, `drift`): then opening the
+    /// cloud must make no folder either.
+    pub only_looks: bool,
 }
 
 impl CloudContext<'_> {

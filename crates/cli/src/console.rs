@@ -1,7 +1,7 @@
 //! The two streams of a run, shared, and how they may be written to.
 
 use std::{
-    io::Write,
+    io::{self, ErrorKind, Write},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -38,12 +38,14 @@ impl ColorWhen {
 
 /// Where a run prints. Clones print to the same place.
 ///
-/// A stream that nobody reads any more (`| head`) is no reason to stop a run halfway, so errors of
-/// writing are not reported.
+/// A stream that can not be written to is no reason to stop a run halfway. What is lost of standard
+/// output is an error at the end, unless nobody reads it any more (`| head`).
 #[derive(Clone)]
 pub struct Console {
     out: Arc<Mutex<Stream>>,
     err: Arc<Mutex<Stream>>,
+    /// Why standard output is not whole.
+    lost: Arc<Mutex<Option<io::Error>>>,
     when: ColorWhen,
     /// Whether standard output belongs to machine-readable text, so that people read the other one.
     json: bool,
@@ -55,16 +57,16 @@ fn locked(stream: &Mutex<Stream>) -> MutexGuard<'_, Stream> {
     stream.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn write(stream: &Mutex<Stream>, text: &str) {
+fn write(stream: &Mutex<Stream>, text: &str) -> io::Result<()> {
     let mut stream = locked(stream);
-    // See the type's docs.
-    let _ = stream.writer.write_all(text.as_bytes()).and_then(|()| stream.writer.flush());
+    stream.writer.write_all(text.as_bytes())?;
+    stream.writer.flush()
 }
 
 impl Console {
     pub(crate) fn new(out: Stream, err: Stream, when: ColorWhen) -> Self {
         let (out, err) = (Arc::new(Mutex::new(out)), Arc::new(Mutex::new(err)));
-        Self { out, err, when, json: false, verbose: false }
+        Self { out, err, lost: Arc::default(), when, json: false, verbose: false }
     }
 
     pub(crate) fn with(mut self, when: ColorWhen, json: bool, verbose: bool) -> Self {
@@ -84,22 +86,41 @@ impl Console {
 
     /// Prints a line of a result, for people or (after `--json`) for machines, to standard output.
     pub fn line(&self, text: &str) {
-        write(&self.out, &format!("{text}\n"));
+        self.out(&format!("{text}\n"));
     }
 
     /// Prints a line for people, beside the result, to standard error.
     pub fn note(&self, text: &str) {
-        write(&self.err, &format!("{text}\n"));
+        self.err(&format!("{text}\n"));
     }
 
     /// Prints a result for people: to standard output, or beside it where that is for machines.
     pub(crate) fn human(&self, text: &str) {
-        write(if self.json { &self.err } else { &self.out }, text);
+        if self.json { self.err(text) } else { self.out(text) }
+    }
+
+    /// Writes to standard output as it is.
+    fn out(&self, text: &str) {
+        if let Err(error) = write(&self.out, text)
+            && error.kind() != ErrorKind::BrokenPipe
+        {
+            self.lost().get_or_insert(error);
+        }
     }
 
     /// Writes to standard error as it is.
     pub(crate) fn err(&self, text: &str) {
-        write(&self.err, text);
+        // There is no other place to report it.
+        let _ = write(&self.err, text);
+    }
+
+    fn lost(&self) -> MutexGuard<'_, Option<io::Error>> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why standard output is not whole, if it is not; told once.
+    pub(crate) fn take_lost(&self) -> Option<io::Error> {
+        self.lost().take()
     }
 
     /// Prints one JSON value as a line.

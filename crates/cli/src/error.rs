@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use formwork_core::{ApplyError, DeclareError, ErrorKind, PlanError, state::StateError};
+use formwork_core::{
+    Action, Address, ApplyError, DeclareError, ErrorKind, PlanError, state::StateError,
+};
 use miette::Diagnostic;
 
 /// Why a command did not do what it was asked.
@@ -29,6 +31,18 @@ pub enum CliError {
     /// No plan could be made. Nothing changed.
     #[error(transparent)]
     Plan(#[from] Box<PlanError>),
+    /// A type is declared or recorded that no provider of the cloud has. Nothing changed.
+    #[error("{} the type `{kind}`, which no provider here has", of(address, *declared))]
+    NoProvider {
+        /// The resource.
+        address: Address,
+        /// Its type.
+        kind: String,
+        /// Whether the program declares it; otherwise it is only recorded.
+        declared: bool,
+        /// The names of the providers there are.
+        providers: Vec<String>,
+    },
     /// A plan was not applied, or not wholly.
     #[error(transparent)]
     Apply(#[from] Box<ApplyError>),
@@ -69,6 +83,9 @@ pub enum CliError {
         /// What to try.
         help: Option<String>,
     },
+    /// What was to be printed could not be; what was asked is done all the same.
+    #[error("standard output could not be written")]
+    Unwritten(#[source] std::io::Error),
     /// The user stopped it before anything was changed.
     #[error("cancelled; nothing was changed")]
     Cancelled,
@@ -141,7 +158,7 @@ impl CliError {
             CliError::Settings { .. } => "settings",
             CliError::Program(_) => "program",
             CliError::Declare(_) => "declare",
-            CliError::Plan(_) => "plan",
+            CliError::Plan(_) | CliError::NoProvider { .. } => "plan",
             CliError::Apply(_) if self.is_cancelled() => "cancelled",
             CliError::Apply(_) => "apply",
             CliError::Cancelled => "cancelled",
@@ -150,6 +167,7 @@ impl CliError {
             CliError::Refused { .. } => "refused",
             CliError::NotFound { .. } => "not_found",
             CliError::Command { .. } => "command",
+            CliError::Unwritten(_) => "unwritten",
             CliError::Bug(_) => "bug",
         }
     }
@@ -163,6 +181,9 @@ impl CliError {
             | CliError::Command { help, .. } => return help.clone(),
             CliError::Declare(_) => "nothing was changed; correct the program and run it again",
             CliError::Plan(error) => return plan_advice(error),
+            CliError::NoProvider { declared, providers, .. } => {
+                return Some(provider_wanted(*declared, providers));
+            }
             CliError::Apply(error) => return apply_advice(error).map(str::to_owned),
             CliError::State(error) => return state_advice(error).map(str::to_owned),
             CliError::Bug(_) => {
@@ -181,6 +202,30 @@ impl Diagnostic for CliError {
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         self.advice().map(|text| Box::new(text) as Box<dyn fmt::Display>)
+    }
+}
+
+fn of(address: &Address, declared: bool) -> String {
+    match declared {
+        true => format!("{address} is of"),
+        false => format!("{address} is recorded, not declared, and of"),
+    }
+}
+
+/// What to do about a type that nobody has.
+fn provider_wanted(declared: bool, providers: &[String]) -> String {
+    let there = match providers {
+        [] => "no provider".to_owned(),
+        [one] => format!("the provider {one} alone"),
+        many => format!("the providers {}", many.join(", ")),
+    };
+    match declared {
+        true => format!(
+            "nothing was changed; there is {there}: choose a cloud that has this type with --cloud, or give the cloud another provider"
+        ),
+        false => format!(
+            "nothing was changed; there is {there}: run it with the cloud and the settings that it was applied with, so that what is recorded can be looked at and removed"
+        ),
     }
 }
 
@@ -206,13 +251,17 @@ fn plan_advice(error: &PlanError) -> Option<String> {
         PlanError::Protected { .. } => {
             "nothing was changed; take `.protect()` off in the program if they really shall go"
         }
-        PlanError::NoProvider { .. } => "choose a cloud that has this type with --cloud",
         PlanError::Record { .. } => {
             "use the version of the program that wrote the record, or a later one"
         }
         PlanError::LookupUnknown { .. } => "nothing was changed",
-        PlanError::Lookup { source, .. } | PlanError::Refresh { source, .. } => {
-            return Some(format!("nothing was changed; {}", provider_advice(source.kind)));
+        PlanError::Lookup { source, .. } => {
+            let advice = provider_advice(source.kind, Doing::Lookup);
+            return Some(format!("nothing was changed; {advice}"));
+        }
+        PlanError::Refresh { source, .. } => {
+            let advice = provider_advice(source.kind, Doing::Read);
+            return Some(format!("nothing was changed; {advice}"));
         }
         PlanError::State(error) => return state_advice(error).map(str::to_owned),
         _ => return None,
@@ -234,24 +283,50 @@ fn state_advice(error: &StateError) -> Option<&'static str> {
     }
 }
 
+/// What a call was made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doing {
+    /// Seeing what is there, before a plan.
+    Read,
+    /// Answering a lookup, before a plan.
+    Lookup,
+    /// A step of an apply.
+    Step(Action),
+}
+
 /// What to try after a call failed.
-pub(crate) fn provider_advice(kind: ErrorKind) -> &'static str {
+pub(crate) fn provider_advice(kind: ErrorKind, doing: Doing) -> &'static str {
+    const WORDS: &str = "the service's own words above say why";
+    let looks = matches!(doing, Doing::Read | Doing::Lookup);
+    let deletes = doing == Doing::Step(Action::Delete);
     match kind {
         ErrorKind::Denied => "check the credentials, and what they are allowed to do",
-        ErrorKind::Capacity => {
+        ErrorKind::Capacity if !looks => {
             "another zone or type may have room; or ask for a higher quota or a reservation"
         }
         ErrorKind::Throttled => "try again with a smaller --parallel",
+        ErrorKind::Conflict if looks || deletes => "something else changes it: try again",
         ErrorKind::Conflict => {
             "something of that name is there already: choose another name, or remove it"
         }
-        ErrorKind::InUse => {
+        ErrorKind::InUse if !looks => {
             "something that this program does not know still uses it: remove that first"
         }
+        ErrorKind::Invalid if doing == Doing::Lookup => {
+            "correct in the program what the lookup asks for"
+        }
+        ErrorKind::Invalid if looks || deletes => WORDS,
         ErrorKind::Invalid => "correct the resource at the line above",
+        ErrorKind::NotFound if doing == Doing::Lookup => {
+            "what the lookup asks for is not there: correct it in the program, or check account and region"
+        }
+        ErrorKind::NotFound if looks => "check account, region and endpoint",
         ErrorKind::NotFound => "something that it names is gone: `drift` shows what is missing",
-        ErrorKind::Ambiguous => {
-            "whether it happened is not known; the next run looks, and asks nothing"
+        ErrorKind::Ambiguous if looks => "the answer was none that can be used: try again",
+        ErrorKind::Ambiguous => "whether it happened is not known: the next run looks",
+        ErrorKind::Timeout if looks => "try again",
+        ErrorKind::Timeout if deletes => {
+            "the next run waits on; a longer time is set with `.timeouts(..)`"
         }
         ErrorKind::Timeout => {
             "the next run waits on; a longer time is set with `.create_timeout(..)` or `.timeouts(..)`"
@@ -268,4 +343,23 @@ pub(crate) fn nearest<'a>(name: &str, among: impl Iterator<Item = &'a str>) -> O
         .filter(|(likeness, _)| *likeness > 0.85)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, other)| other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_depends_on_what_was_being_done() {
+        let create = Doing::Step(Action::Create);
+        for kind in [ErrorKind::Ambiguous, ErrorKind::NotFound, ErrorKind::Invalid] {
+            let told =
+                [Doing::Read, Doing::Lookup, create].map(|doing| provider_advice(kind, doing));
+            assert!(told[0] != told[2] && told[1] != told[2], "{told:?}");
+        }
+        let read = provider_advice(ErrorKind::Ambiguous, Doing::Read);
+        assert!(!read.contains("whether it happened"), "a look changes nothing: {read}");
+        let lookup = provider_advice(ErrorKind::NotFound, Doing::Lookup);
+        assert!(!lookup.contains("drift"), "a lookup has no drift: {lookup}");
+    }
 }

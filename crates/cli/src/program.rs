@@ -180,9 +180,17 @@ impl Program {
         let console = Console::new(io.out, io.err, ColorWhen::of_environment(&io.env));
         let outside =
             Outside { env: io.env, dir: io.dir, input: io.input, interrupts: io.interrupts };
-        match self.dispatch(args, console, outside).await {
+        let exit = match self.dispatch(args, console.clone(), outside).await {
             Ok(exit) => exit,
             Err((console, error)) => report(&console, &error),
+        };
+        match console.take_lost() {
+            Some(error) => {
+                let exit = if exit == Exit::Cancelled { exit } else { Exit::Error };
+                console.err(&view::error(&CliError::Unwritten(error), &console.err_layout()));
+                exit
+            }
+            None => exit,
         }
     }
 
@@ -204,6 +212,9 @@ impl Program {
         let console = console.with(flags.color, flags.json, flags.verbose);
         let stack = flags.stack.clone().unwrap_or_else(|| self.name.clone());
         let state_dir = outside.dir.join(&flags.state_dir);
+        if let Err(error) = store::refuse_file(&state_dir, &flags.state_dir) {
+            return Err((console, error));
+        }
         let result = match matches.subcommand() {
             Some((name, of)) if self.extra(name).is_some() => {
                 let cx = CommandContext {

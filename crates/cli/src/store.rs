@@ -12,6 +12,8 @@ use formwork_core::{
 };
 use formwork_state::{KeySource, SledStore};
 
+use crate::error::CliError;
+
 /// Opens the store of a state folder, given the environment.
 pub(crate) type Opener = dyn Fn(&Path, &BTreeMap<String, String>) -> Result<Arc<dyn StateStore>, StateError>
     + Send
@@ -35,6 +37,21 @@ pub(crate) fn sled(
 /// Where the default store keeps its files.
 pub(crate) fn folder(state_dir: &Path) -> PathBuf {
     state_dir.join("state")
+}
+
+/// Refuses a state folder that is a file, or in one; `shown` is how the user wrote it.
+pub(crate) fn refuse_file(state_dir: &Path, shown: &Path) -> Result<(), CliError> {
+    let first = state_dir.ancestors().find(|path| path.exists());
+    match first.filter(|path| !path.is_dir()) {
+        None => Ok(()),
+        Some(file) => {
+            let message = match file == state_dir {
+                true => format!("the state folder {} is a file, not a folder", shown.display()),
+                false => format!("the state folder {} is inside of a file", shown.display()),
+            };
+            Err(CliError::settings(message).with_help("name another one with --state-dir"))
+        }
+    }
 }
 
 fn key(env: &BTreeMap<String, String>) -> Option<KeySource> {

@@ -6,8 +6,15 @@ use super::{Run, session::Purpose};
 use crate::{approve, error::CliError, exit::Exit, view};
 
 pub(super) async fn run(run: &Run<'_>) -> Result<Exit, CliError> {
-    let session = run.open().await?;
+    if run.is_fresh() {
+        run.declare()?;
+        return Ok(nothing(run));
+    }
+    let session = run.open(false).await?;
     let plan = session.plan(run, Purpose::Destroy).await?;
+    if plan.data().version == 0 {
+        return Ok(nothing(run));
+    }
     let layout = run.console.human_layout();
     if run.console.is_json() {
         run.console.json_line(&json!({ "event": "plan", "plan": plan.data() }));
@@ -22,4 +29,14 @@ pub(super) async fn run(run: &Run<'_>) -> Result<Exit, CliError> {
     approve::destruction(run, &session, &plan).await?;
     run.apply(&session, plan).await?;
     Ok(Exit::Done)
+}
+
+/// Says that nothing was ever there.
+fn nothing(run: &Run<'_>) -> Exit {
+    if run.console.is_json() {
+        let event = json!({ "event": "no_state", "stack": run.stack, "message": run.no_state() });
+        run.console.json_line(&event);
+    }
+    run.console.human(&format!("Nothing to destroy: {}.\n", run.no_state()));
+    Exit::Done
 }

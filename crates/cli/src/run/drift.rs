@@ -6,8 +6,15 @@ use super::{Run, session::Purpose};
 use crate::{error::CliError, exit::Exit, view};
 
 pub(super) async fn run(run: &Run<'_>) -> Result<Exit, CliError> {
-    let session = run.open().await?;
+    if run.is_fresh() {
+        run.declare()?;
+        return Ok(nothing(run));
+    }
+    let session = run.open(true).await?;
     let plan = session.plan(run, Purpose::Drift).await?;
+    if plan.data().version == 0 {
+        return Ok(nothing(run));
+    }
     let drift = &plan.data().drift;
     if run.console.is_json() {
         run.console.json_document(&json!({ "stack": plan.stack(), "drift": drift }));
@@ -19,4 +26,13 @@ pub(super) async fn run(run: &Run<'_>) -> Result<Exit, CliError> {
     }
     let told = run.flags.exit_code && !drift.is_empty();
     Ok(if told { Exit::Changes } else { Exit::Done })
+}
+
+/// Says that there is nothing that could have drifted.
+fn nothing(run: &Run<'_>) -> Exit {
+    if run.console.is_json() {
+        run.console.json_document(&json!({ "stack": run.stack, "drift": [] }));
+    }
+    run.console.human(&format!("Nothing to compare: {}.\n", run.no_state()));
+    Exit::Done
 }

@@ -4,7 +4,7 @@ use super::{Run, session::Purpose};
 use crate::{error::CliError, exit::Exit, view};
 
 pub(super) async fn run(run: &Run<'_>) -> Result<Exit, CliError> {
-    let session = run.open().await?;
+    let session = run.open(true).await?;
     let plan = session.plan(run, Purpose::Up).await?;
     let changes = view::has_changes(plan.data());
     if run.console.is_json() {

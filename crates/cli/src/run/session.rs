@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use formwork_core::{
-    Engine, Plan, RefreshMode, Stack,
+    Engine, Plan, PlanError, RefreshMode, Stack,
     state::{Snapshot, StateStore},
+    testing::MemoryStore,
 };
 
 use super::Run;
@@ -35,22 +36,40 @@ impl<'p> Run<'p> {
         self.declared()?.stack(&self.stack)
     }
 
-    /// Opens the state.
-    pub(crate) fn open_store(&self) -> Result<Arc<dyn StateStore>, CliError> {
+    /// Whether it is known without opening the state that there is none.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.program.default_store && !store::folder(&self.state_dir).exists()
+    }
+
+    /// Opens the state. One that is not there stays so if it is only looked at.
+    fn open_store(&self, only_looks: bool) -> Result<Arc<dyn StateStore>, CliError> {
+        if only_looks && self.is_fresh() {
+            return Ok(Arc::new(MemoryStore::new()));
+        }
         Ok((self.program.store)(&self.state_dir, &self.env)?)
     }
 
     /// What is recorded. Makes no folder where there is none.
     pub(crate) async fn recorded(&self) -> Result<Snapshot, CliError> {
-        if self.program.default_store && !store::folder(&self.state_dir).exists() {
-            return Ok(Snapshot::default());
-        }
-        let store = self.open_store()?;
+        let store = self.open_store(true)?;
         self.interruptible(async { Ok(store.load(&self.stack).await?) }).await
     }
 
+    /// That nothing is recorded, and where: a name or a folder may be mistyped.
+    pub(crate) fn no_state(&self) -> String {
+        match self.program.default_store {
+            true => format!(
+                "there is no state of `{}` in {}: nothing was ever applied there",
+                self.stack,
+                self.flags.state_dir.display()
+            ),
+            false => format!("there is no state of `{}`: nothing was ever applied", self.stack),
+        }
+    }
+
     /// Declares, then opens the cloud and the state, in the order of what is cheap to get wrong.
-    pub(crate) async fn open(&self) -> Result<Session, CliError> {
+    /// What `only_looks` leaves no trace.
+    pub(crate) async fn open(&self, only_looks: bool) -> Result<Session, CliError> {
         let declared = self.declared()?;
         let stack = declared.stack(&self.stack)?;
         for address in &self.flags.replace {
@@ -69,13 +88,14 @@ impl<'p> Run<'p> {
         let cloud = cloud.ok_or_else(|| {
             CliError::Program("it has no cloud to put the stack on: call `.cloud(..)`".to_owned())
         })?;
-        let store = self.open_store()?;
+        let store = self.open_store(only_looks)?;
         let cx = CloudContext {
             stack: &self.stack,
             state_dir: &self.state_dir,
             settings: declared.settings(),
             matches: &self.matches,
             env: &self.env,
+            only_looks,
         };
         let open = self.interruptible(cloud.open(&cx)).await?;
         let mut engine = Engine::builder()
@@ -134,7 +154,18 @@ impl Session {
         for address in &run.flags.replace {
             request = request.replace(address.as_str());
         }
-        run.interruptible(async { Ok(request.await.map_err(Box::new)?) }).await
+        run.interruptible(async { request.await.map_err(|error| self.plan_error(error)) }).await
+    }
+
+    /// The error, with what only a session knows of it.
+    fn plan_error(&self, error: PlanError) -> CliError {
+        let PlanError::NoProvider { address, kind } = error else {
+            return Box::new(error).into();
+        };
+        let graph = self.stack.graph();
+        let declared = graph.nodes.iter().any(|node| node.address == address && node.kind == kind);
+        let providers = self.cloud.providers.iter().map(|p| p.name().to_owned()).collect();
+        CliError::NoProvider { address, kind, declared, providers }
     }
 
     /// What the stack costs by the hour once `plan` is applied, where that is known.

@@ -15,7 +15,9 @@ pub(super) async fn run(run: &Run<'_>, command: StateCommand) -> Result<Exit, Cl
             run.console.json_document(&json!({ "stack": run.stack, "resources": rows }));
         }
         StateCommand::List => {
-            if state.records.is_empty() && state.intents.is_empty() {
+            if state.version == 0 {
+                run.console.note(&run.no_state());
+            } else if state.records.is_empty() && state.intents.is_empty() {
                 run.console.note(&format!("nothing is recorded of `{}`", run.stack));
             } else {
                 run.console.human(&view::state_list(&state, &layout));
@@ -27,7 +29,12 @@ pub(super) async fn run(run: &Run<'_>, command: StateCommand) -> Result<Exit, Cl
             records.sort_by_key(|record| (record.role != Role::Current, record.id));
             if records.is_empty() {
                 let there = state.records.values().map(|record| record.address.as_str());
-                return Err(CliError::not_found("recorded resource", &address, there));
+                let error = CliError::not_found("recorded resource", &address, there);
+                return Err(if state.version == 0 {
+                    error.with_help(run.no_state())
+                } else {
+                    error
+                });
             }
             if run.console.is_json() {
                 run.console.json_document(&records);

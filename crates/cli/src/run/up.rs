@@ -9,7 +9,7 @@ use crate::{approve, error::CliError, exit::Exit, view};
 
 pub(super) async fn run(run: &Run<'_>) -> Result<Exit, CliError> {
     let started = Instant::now();
-    let session = run.open().await?;
+    let session = run.open(false).await?;
     let plan = session.plan(run, Purpose::Up).await?;
     let layout = run.console.human_layout();
     if run.console.is_json() {

@@ -9,8 +9,11 @@ use formwork_core::{
 use miette::Diagnostic;
 use serde_json::{Value, json};
 
-use super::{Layout, text::folded};
-use crate::error::{CliError, provider_advice};
+use super::{
+    Layout,
+    text::{folded, natural},
+};
+use crate::error::{CliError, Doing, provider_advice};
 
 /// The error as a page.
 pub(crate) fn error(error: &CliError, layout: &Layout) -> String {
@@ -186,23 +189,34 @@ impl Page {
             if !requests.is_empty() {
                 lines.push(format!("request {}", some(&requests)));
             }
-            lines.push(format!("try: {}", provider_advice(first.error.kind)));
+            lines.push(format!(
+                "try: {}",
+                provider_advice(first.error.kind, Doing::Step(first.action))
+            ));
             self.item(&title, &lines);
         }
         let mut because: Vec<&str> =
             report.skipped.iter().filter_map(|s| Some(s.because.as_ref()?.as_str())).collect();
         because.sort_unstable();
         because.dedup();
-        if !because.is_empty() {
-            self.text.push('\n');
-        }
+        let mut apart = false;
         for failed in because {
-            let skipped: Vec<&str> = report
+            // Several steps of one resource, such as the two halves of a replacement, are one name.
+            let mut skipped: Vec<&str> = report
                 .skipped
                 .iter()
                 .filter(|skip| skip.because.as_ref().is_some_and(|b| b.as_str() == failed))
                 .map(|skip| skip.address.as_str())
+                .filter(|address| *address != failed)
                 .collect();
+            skipped.sort_by_key(|address| natural(address));
+            skipped.dedup();
+            if skipped.is_empty() {
+                continue;
+            }
+            if !std::mem::replace(&mut apart, true) {
+                self.text.push('\n');
+            }
             self.line(&format!("not tried, because of {failed}: {}", some(&skipped)));
         }
     }

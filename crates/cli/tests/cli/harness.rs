@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::{Cursor, Write},
+    io::{Cursor, ErrorKind, Write},
     sync::{Arc, Mutex},
 };
 
@@ -116,7 +116,8 @@ impl Cloud for Fake {
                 return Err(CliError::cloud(self.name, "there is no such region")
                     .with_help("regions are eu-1 and us-1"));
             }
-            let providers = vec![world::provider(&self.world)];
+            let provider = if region == "bare" { world::bare_provider } else { world::provider };
+            let providers = vec![provider(&self.world)];
             if !self.real {
                 return Ok(OpenCloud::harmless(providers));
             }
@@ -162,11 +163,17 @@ impl ExtraCommand for Greet {
 }
 
 #[derive(Clone, Default)]
-struct Buffer(Arc<Mutex<Vec<u8>>>);
+struct Buffer {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    fault: Option<ErrorKind>,
+}
 
 impl Write for Buffer {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("no writer panics").write(bytes)
+        match self.fault {
+            Some(fault) => Err(fault.into()),
+            None => self.bytes.lock().expect("no writer panics").write(bytes),
+        }
     }
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
@@ -175,7 +182,8 @@ impl Write for Buffer {
 
 impl Buffer {
     fn text(&self) -> String {
-        String::from_utf8(self.0.lock().expect("no writer panics").clone()).expect("text is UTF-8")
+        let bytes = self.bytes.lock().expect("no writer panics").clone();
+        String::from_utf8(bytes).expect("text is UTF-8")
     }
 }
 
@@ -207,6 +215,8 @@ pub(crate) struct Desk {
     /// Another way to type.
     pub(crate) input: Option<Input>,
     pub(crate) interrupts: Interrupts,
+    /// What every write to standard output fails with.
+    pub(crate) fault: Option<ErrorKind>,
 }
 
 impl Desk {
@@ -220,6 +230,7 @@ impl Desk {
             typed: None,
             input: None,
             interrupts: Interrupts::never(),
+            fault: None,
         }
     }
 
@@ -260,7 +271,8 @@ impl Desk {
     }
 
     pub(crate) async fn run_program(&self, program: &Program, line: &str) -> Printed {
-        let (out, err) = (Buffer::default(), Buffer::default());
+        let out = Buffer { fault: self.fault, ..Buffer::default() };
+        let err = Buffer::default();
         let stream = |buffer: &Buffer| match self.columns {
             Some(columns) => Stream::terminal(buffer.clone(), columns, 24),
             None => Stream::plain(buffer.clone()),

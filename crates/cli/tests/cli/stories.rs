@@ -1,7 +1,7 @@
 //! A stack's life, as a user sees it.
 
-use formwork_cli::{Cloud, CloudContext, Program};
-use formwork_core::PlanData;
+use formwork_cli::{CliError, Cloud, CloudContext, OpenCloud, Program};
+use formwork_core::{BoxFuture, PlanData};
 use insta::assert_snapshot;
 use serde_json::Value;
 
@@ -109,11 +109,11 @@ async fn outputs_and_state_are_read_without_a_cloud_and_secrets_stay_masked() {
     let desk = Desk::new();
     assert_snapshot!(desk.run("output").await.both(), @r"
     --- 0
-    `demo` has no outputs
+    there is no state of `demo`: nothing was ever applied
     ");
     assert_snapshot!(desk.run("state list").await.both(), @r"
     --- 0
-    nothing is recorded of `demo`
+    there is no state of `demo`: nothing was ever applied
     ");
     desk.run("up").await;
     assert_snapshot!(desk.run("output").await.both(), @r#"
@@ -249,8 +249,8 @@ async fn further_commands_join_in() {
     assert!(desk.run("--help").await.out.contains("greet"));
 }
 
-#[tokio::test]
-async fn the_default_store_is_a_folder_that_looking_does_not_make() {
+/// A program on the default store and a cloud of its own, which makes a folder unless it must not.
+fn with_default_store() -> Program {
     struct Empty(Desk);
     impl Cloud for Empty {
         fn name(&self) -> &str {
@@ -258,23 +258,94 @@ async fn the_default_store_is_a_folder_that_looking_does_not_make() {
         }
         fn open<'a>(
             &'a self,
-            _: &'a CloudContext<'a>,
-        ) -> formwork_core::BoxFuture<'a, Result<formwork_cli::OpenCloud, formwork_cli::CliError>>
-        {
-            let provider = crate::world::provider(&self.0.cloud);
-            Box::pin(async move { Ok(formwork_cli::OpenCloud::harmless(vec![provider])) })
+            cx: &'a CloudContext<'a>,
+        ) -> BoxFuture<'a, Result<OpenCloud, CliError>> {
+            Box::pin(async move {
+                if !cx.only_looks {
+                    let folder = cx.state_dir.join("empty");
+                    std::fs::create_dir_all(folder).map_err(|e| CliError::cloud("empty", e))?;
+                }
+                Ok(OpenCloud::harmless(vec![crate::world::provider(&self.0.cloud)]))
+            })
         }
     }
+    Program::new("demo").declare(crate::harness::declare).cloud(Empty(Desk::new()))
+}
+
+/// A desk whose key is not that of the user who runs the tests.
+fn with_own_key() -> Desk {
     let desk = Desk::new();
     let key = desk.dir.path().join("key").display().to_string();
-    let desk = desk.env("FORMWORK_KEY_FILE", &key);
-    let program = Program::new("demo").declare(crate::harness::declare).cloud(Empty(Desk::new()));
+    desk.env("FORMWORK_KEY_FILE", &key)
+}
+
+#[tokio::test]
+async fn the_default_store_is_a_folder_that_looking_does_not_make() {
+    let (desk, program) = (with_own_key(), with_default_store());
     let run = |line: &'static str| desk.run_program(&program, line);
-    assert_eq!(run("state list --state-dir kept").await.exit.code(), 0);
-    assert!(!desk.dir.path().join("kept").exists());
+    for line in ["state list", "output", "plan", "drift --exit-code", "destroy", "graph"] {
+        let looked = desk.run_program(&program, &format!("{line} --state-dir kept")).await;
+        assert_eq!(looked.exit.code(), 0, "{line}");
+        assert!(!desk.dir.path().join("kept").exists(), "{line}");
+    }
     assert_eq!(run("up --state-dir kept").await.exit.code(), 0);
     assert!(desk.dir.path().join("kept/state").exists());
     let second = run("up --state-dir kept").await;
     assert_eq!(second.out, "Nothing changed: 3 resources are as declared (0.0 s).\n");
     assert_eq!(run("output login --reveal --state-dir kept").await.out, "admin:node-node-1.1\n");
+}
+
+#[tokio::test]
+async fn a_stack_that_has_no_state_is_told_with_its_folder() {
+    let (desk, program) = (with_own_key(), with_default_store());
+    let run = |line: &'static str| desk.run_program(&program, line);
+    assert_snapshot!(run("drift --exit-code --state-dir nowhere").await.both(), @r"
+    Nothing to compare: there is no state of `demo` in nowhere: nothing was ever applied there.
+    --- 0
+    ");
+    assert_snapshot!(run("destroy --state-dir nowhere").await.both(), @r"
+    Nothing to destroy: there is no state of `demo` in nowhere: nothing was ever applied there.
+    --- 0
+    ");
+    assert_snapshot!(run("output --state-dir nowhere").await.both(), @r"
+    --- 0
+    there is no state of `demo` in nowhere: nothing was ever applied there
+    ");
+    assert_snapshot!(run("state show network --state-dir nowhere").await.both(), @r"
+    --- 1
+    error: there is no recorded resource `network`
+
+    help: there is no state of `demo` in nowhere: nothing was ever applied there
+    ");
+    run("up").await;
+    assert_snapshot!(run("drift --stack dmeo").await.both(), @r"
+    Nothing to compare: there is no state of `dmeo` in .formwork: nothing was ever applied there.
+    --- 0
+    dmeo on empty
+    ");
+    assert_snapshot!(run("destroy --stack dmeo --json").await.out, @r#"{"event":"no_state","message":"there is no state of `dmeo` in .formwork: nothing was ever applied there","stack":"dmeo"}"#);
+    assert_snapshot!(run("output x --stack dmeo").await.err, @r"
+    error: there is no output `x`
+
+    help: there is no state of `dmeo` in .formwork: nothing was ever applied there
+    ");
+}
+
+#[tokio::test]
+async fn a_file_is_no_state_folder() {
+    let (desk, program) = (Desk::new(), with_default_store());
+    desk.file("afile", "");
+    let run = |line: &'static str| desk.run_program(&program, line);
+    assert_snapshot!(run("plan --state-dir afile").await.both(), @r"
+    --- 1
+    error: the state folder afile is a file, not a folder
+
+    help: name another one with --state-dir
+    ");
+    assert_snapshot!(run("state list --state-dir afile/x").await.both(), @r"
+    --- 1
+    error: the state folder afile/x is inside of a file
+
+    help: name another one with --state-dir
+    ");
 }

@@ -1,6 +1,10 @@
 //! What a user is told when something goes wrong, and what is left then.
 
-use std::{io::BufReader, sync::Arc, time::Duration};
+use std::{
+    io::{BufReader, ErrorKind},
+    sync::Arc,
+    time::Duration,
+};
 
 use formwork_cli::{Input, Interrupts};
 use insta::assert_snapshot;
@@ -169,4 +173,52 @@ async fn an_interrupt_before_the_first_change_changes_nothing() {
         "{}",
         printed.err
     );
+}
+
+#[tokio::test]
+async fn what_can_not_be_printed_is_an_error_unless_nobody_reads_it() {
+    let mut desk = Desk::new();
+    desk.run("up").await;
+    desk.fault = Some(ErrorKind::StorageFull);
+    assert_snapshot!(desk.run("output network").await.both(), @r"
+    --- 1
+    error: standard output could not be written
+      because: no storage space
+    ");
+    for line in ["plan", "plan --json", "state list", "graph", "--help", "up --count 3"] {
+        assert_eq!(desk.run(line).await.exit.code(), 1, "{line}");
+    }
+    assert_eq!(desk.cloud.count(), 4, "what was asked is done");
+    desk.fault = Some(ErrorKind::BrokenPipe);
+    assert_eq!(desk.run("output network").await.both(), "--- 0\n");
+}
+
+#[tokio::test]
+async fn a_type_that_no_provider_has_is_told_with_the_providers_and_a_way_out() {
+    let desk = Desk::new();
+    assert_snapshot!(desk.run("plan --driver 1 --region bare").await.err, @r"
+    demo on fake
+    error: node-0-driver is of the type `demo:node/driver`, which no provider here has
+
+    help: nothing was changed; there is the provider demo alone: choose a cloud that has this type with --cloud, or give the cloud another provider
+    ");
+    desk.run("up --count 1 --driver 1").await;
+    assert_snapshot!(desk.run("plan --region bare").await.err, @r"
+    demo on fake
+    error: node-0-driver is recorded, not declared, and of the type `demo:node/driver`, which no provider here has
+
+    help: nothing was changed; there is the provider demo alone: run it with the cloud and the settings that it was applied with, so that what is recorded can be looked at and removed
+    ");
+}
+
+#[tokio::test]
+async fn what_is_not_tried_is_named_once_and_without_its_own_cause() {
+    let desk = Desk::new();
+    desk.run("up --driver 1").await;
+    desk.cloud.world().broken.insert("network".to_owned());
+    let failed = desk.run("up --driver 1 --cidr 10.1.0.0/16").await;
+    assert_eq!(failed.exit.code(), 1);
+    let told: Vec<&str> =
+        failed.err.lines().filter(|line| line.contains("not tried, because")).collect();
+    assert_snapshot!(told.join("\n"), @r"  not tried, because of network: node-0, node-0-driver, node-1, node-1-driver");
 }

@@ -132,6 +132,12 @@ impl Cloud {
     }
 }
 
+/// A provider that knows no software.
+pub(crate) fn bare_provider(cloud: &Arc<Cloud>) -> Arc<dyn Provider> {
+    let registry = Registry::new("demo", Arc::clone(cloud));
+    Arc::new(registry.with::<Network>().with::<Node>())
+}
+
 pub(crate) fn provider(cloud: &Arc<Cloud>) -> Arc<dyn Provider> {
     let registry = Registry::new("demo", Arc::clone(cloud));
     Arc::new(registry.with::<Network>().with::<Node>().with::<Driver>())
