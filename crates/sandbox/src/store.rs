@@ -93,8 +93,10 @@ impl Drop for Store {
 /// killed while redb lays out its file would leave one that redb refuses.
 fn database(dir: &Path) -> Result<Database, OpenError> {
     let at = |source| OpenError::Io { dir: dir.to_owned(), source };
-    let broken =
-        |error: redb::DatabaseError| OpenError::Database { dir: dir.to_owned(), source: error.into() };
+    let broken = |error: redb::DatabaseError| OpenError::Database {
+        dir: dir.to_owned(),
+        source: error.into(),
+    };
     let (file, unfinished) = (dir.join("world.redb"), dir.join("world.new"));
     if !file.try_exists().map_err(at)? {
         match std::fs::remove_file(&unfinished) {

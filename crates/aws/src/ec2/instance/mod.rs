@@ -48,7 +48,7 @@ pub struct LaunchTemplateReference {
     /// The template.
     pub id: LaunchTemplateId,
     /// The version; [`LaunchTemplateVersion::DEFAULT`] if not set. Only with a number, such as the
-    /// template's output `default_version`, does what is there already follow the template.
+    /// template's output `version`, does what is there already follow the template.
     pub version: Option<LaunchTemplateVersion>,
 }
 
