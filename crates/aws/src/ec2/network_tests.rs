@@ -102,14 +102,16 @@ async fn a_subnet_lives_and_changes_in_place() {
 async fn gateways_live_and_move() {
     let aws = world().await;
     let (a, b) = (vpc(&aws, 0).await, vpc(&aws, 1).await);
-    let versions = [
-        json!({"vpc_id": a.outputs.id, "tags": {"Name": "a"}}),
-        json!({"vpc_id": b.outputs.id}),
-        json!({}),
-        json!({"vpc_id": a.outputs.id}),
-    ];
-    let known = lives(&aws, 2, versions.map(of::<InternetGateway>)).await;
-    dies(&aws, 2, known).await;
+    // One for another VPC is another gateway.
+    for versions in [
+        [json!({"vpc_id": a.outputs.id, "tags": {"Name": "a"}}), json!({"vpc_id": a.outputs.id})],
+        [json!({"vpc_id": b.outputs.id}), json!({"vpc_id": b.outputs.id, "tags": {"Name": "b"}})],
+        [json!({}), json!({"tags": {"Name": "nowhere"}})],
+        [json!({"vpc_id": a.outputs.id}), json!({"vpc_id": a.outputs.id, "tags": {"Name": "a"}})],
+    ] {
+        let known = lives(&aws, 2, versions.map(of::<InternetGateway>)).await;
+        dies(&aws, 2, known).await;
+    }
 
     let versions =
         [json!({"vpc_id": a.outputs.id}), json!({"vpc_id": a.outputs.id, "tags": {"a": "b"}})];

@@ -29,14 +29,14 @@ use crate::{
 )]
 pub struct VolumeAttachment {
     /// The volume.
-    #[resource(replace)]
+    #[resource(replace, unique)]
     pub volume_id: VolumeId,
     /// The machine, in the volume's zone.
-    #[resource(replace)]
+    #[resource(replace, unique)]
     pub instance_id: InstanceId,
     /// What the machine is to call it, such as `/dev/sdf`. An NVMe machine has names of its own, and
     /// this one in the disk's vendor data.
-    #[resource(replace)]
+    #[resource(replace, unique)]
     pub device_name: String,
     /// Whether a removal tears it off a machine that does not let go. What was not written is lost.
     #[serde(default)]
