@@ -2,8 +2,8 @@
 
 use aws_sdk_ec2::types;
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Observed, Outputs,
-    ProviderError, Resource, Settled,
+    Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle, Observed,
+    Outputs, ProviderError, Resource, Settled,
 };
 use serde::{Deserialize, Serialize};
 
@@ -199,11 +199,25 @@ async fn attach(
 ) -> Result<(), ProviderError> {
     let call = clients.ec2().attach_internet_gateway();
     let call = call.internet_gateway_id(id.as_str()).vpc_id(vpc.as_str());
-    while_unseen(clients, || async {
+    let attached = while_unseen(clients, || async {
         call.clone().send().await.named("ec2:AttachInternetGateway")
-    })
-    .await?;
-    Ok(())
+    });
+    let Err(refused) = attached.await else { return Ok(()) };
+    if !matches!(refused.kind, ErrorKind::Invalid | ErrorKind::Conflict) {
+        return Err(refused);
+    }
+    let there = one(clients, "attachment.vpc-id", vpc.as_str()).await?;
+    match there.and_then(|gateway| gateway.internet_gateway_id) {
+        Some(there) if there == id.as_str() => Ok(()),
+        Some(there) => {
+            let message = format!(
+                "{}: {there} is the gateway of {vpc}: detach it, or let this gateway have no VPC",
+                refused.message
+            );
+            Err(ProviderError { message, ..refused })
+        }
+        None => Err(refused),
+    }
 }
 
 async fn some(

@@ -201,6 +201,52 @@ async fn a_gateway_that_another_hand_detached_is_made_anew() {
 }
 
 #[tokio::test]
+async fn a_rule_that_another_hand_deleted_and_made_again_is_taken_over() {
+    let sandbox = Sandbox::in_memory();
+    let (engine, aws) = (engine_on(&sandbox).await, aws(&sandbox).await);
+    let stack = |what: &str| {
+        let what = what.to_owned();
+        let built = Stack::new("net", |scope| {
+            let vpc = scope.add("vpc", Vpc::builder().cidr_block("10.0.0.0/16").build());
+            let group = scope.add("group", SecurityGroup::builder().vpc_id(&vpc.id).build());
+            let all = SecurityGroupIngressRule::builder().security_group_id(&group.id);
+            let all = all.ip_protocol("-1").referenced_security_group_id(&group.id);
+            scope.add("all", all.description(what).tags([("Name", "all")]).build());
+        });
+        built.unwrap()
+    };
+    let stack = stack("among themselves");
+    engine.apply(engine.plan(&stack).await.unwrap()).await.unwrap();
+    let ec2 = aws.clients().ec2();
+    let rules = || async {
+        let answer = ec2.describe_security_group_rules().send().await.unwrap();
+        let mut rules = answer.security_group_rules.unwrap();
+        rules.retain(|rule| rule.description() == Some("among themselves"));
+        rules
+    };
+    let ours = rules().await.remove(0);
+    let (group, rule) = (ours.group_id().unwrap(), ours.security_group_rule_id().unwrap());
+    let revoke = ec2.revoke_security_group_ingress().group_id(group);
+    revoke.security_group_rule_ids(rule).send().await.unwrap();
+    let pair = aws_sdk_ec2::types::UserIdGroupPair::builder().group_id(group).build();
+    let all = aws_sdk_ec2::types::IpPermission::builder().ip_protocol("-1");
+    let all = all.user_id_group_pairs(pair).build();
+    let again = ec2.authorize_security_group_ingress().group_id(group).ip_permissions(all);
+    let answer = again.send().await.unwrap();
+    let theirs = answer.security_group_rules()[0].security_group_rule_id.clone();
+
+    engine.apply(engine.plan(&stack).await.unwrap()).await.unwrap();
+    let taken = rules().await;
+    assert_eq!(taken.len(), 1);
+    assert_eq!(taken[0].security_group_rule_id, theirs);
+    let tags = crate::tags::map(taken[0].tags());
+    assert_eq!(tags.get("Name").map(String::as_str), Some("all"));
+    assert!(tags.contains_key("formwork:id"));
+    let again = engine.plan(&stack).await.unwrap();
+    assert!(again.is_empty() && again.data().drift.is_empty(), "{again}");
+}
+
+#[tokio::test]
 async fn all_that_is_wrong_with_a_network_is_said_at_once() {
     let stack = Stack::new("net", |scope| {
         let vpc = Vpc::builder()

@@ -110,7 +110,7 @@ impl Lifecycle for VolumeAttachment {
             Err(error) if error.kind == ErrorKind::InUse => {
                 match one(cx.client, inputs).await?.filter(stays) {
                     Some(_) => Ok(outputs(inputs)),
-                    None => Err(error.into()),
+                    None => Err(taken(cx.client, error, inputs).await?.into()),
                 }
             }
             Err(error) => Err(error.into()),
@@ -220,6 +220,23 @@ fn outputs(inputs: &VolumeAttachment) -> VolumeAttachmentOutputs {
         instance_id: instance_id.clone(),
         device_name: device_name.clone(),
     }
+}
+
+/// The refusal of a volume that is attached elsewhere, with where.
+async fn taken(
+    clients: &Clients,
+    refused: ProviderError,
+    inputs: &VolumeAttachment,
+) -> Result<ProviderError, ProviderError> {
+    let volumes = volumes(clients, vec![inputs.volume_id.to_string()]).await?;
+    let there = volumes.iter().flat_map(types::Volume::attachments).find(|it| stays(it));
+    let place = there.and_then(|it| Some((it.instance_id.as_deref()?, it.device.as_deref()?)));
+    let Some((machine, device)) = place else { return Ok(refused) };
+    let message = format!(
+        "{}: {} is attached to {machine} as {device}: detach it there first",
+        refused.message, inputs.volume_id
+    );
+    Ok(ProviderError { message, ..refused })
 }
 
 /// There is nothing to an attachment but what names it.
