@@ -90,6 +90,19 @@ pub(crate) fn difference(all: Tags, known: &Tags, changes: &Changes) -> (Tags, B
     (all, removed)
 }
 
+/// Gives the EC2 object `id`, which nobody owns, all tags that it would have been made with.
+pub(crate) async fn take_over(
+    clients: &Clients,
+    identity: &Identity,
+    id: &str,
+    own: &Tags,
+) -> Result<(), ProviderError> {
+    let set = ec2(&all(clients, identity, own));
+    let call = clients.ec2().create_tags().resources(id).set_tags(Some(set));
+    call.send().await.named("ec2:CreateTags")?;
+    Ok(())
+}
+
 /// Changes the tags of the EC2 object `id` from `known` to `own`, if `changes` says so.
 pub(crate) async fn update(
     clients: &Clients,

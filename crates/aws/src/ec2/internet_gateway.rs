@@ -2,8 +2,8 @@
 
 use aws_sdk_ec2::types;
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Observed, Outputs,
-    ProviderError, Resource, Settled,
+    Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle, Observed,
+    Outputs, ProviderError, Resource, Settled,
 };
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +38,12 @@ id_type! {
     resumable
 )]
 pub struct InternetGateway {
-    /// The VPC it is attached to. A VPC has one internet gateway at most.
+    /// The VPC it is attached to. A VPC has one internet gateway at most
+    /// (<https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html>), and keeps it
+    /// while it has public addresses in use
+    /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DetachInternetGateway.html>): so
+    /// a gateway for another VPC is another gateway.
+    #[resource(replace, unique)]
     pub vpc_id: Option<VpcId>,
     /// Tags.
     #[serde(default)]
@@ -123,12 +128,17 @@ impl Lifecycle for InternetGateway {
         known: &Known<Self>,
     ) -> Result<Settled<Self>, ProviderError> {
         let gateway = one(cx.client, "internet-gateway-id", known.outputs.id.as_str()).await?;
-        let is_ready = |gateway: &types::InternetGateway| {
-            attached(gateway).as_ref() == known.inputs.vpc_id.as_ref()
-        };
-        match gateway.filter(is_ready) {
-            Some(gateway) => observe(cx.client, &gateway, Some(known)).map(Settled::Ready),
-            None => Ok(Settled::Pending(wait::SHORT)),
+        let Some(gateway) = gateway else { return Ok(Settled::Pending(wait::SHORT)) };
+        match (attached(&gateway), &known.inputs.vpc_id) {
+            (here, wanted) if here == *wanted => {
+                observe(cx.client, &gateway, Some(known)).map(Settled::Ready)
+            }
+            // A crash came between its create and this.
+            (None, Some(vpc)) if gateway.attachments().is_empty() => {
+                attach(cx.client, &known.outputs.id, vpc).await?;
+                Ok(Settled::Pending(wait::SHORT))
+            }
+            _ => Ok(Settled::Pending(wait::SHORT)),
         }
     }
 
@@ -143,16 +153,9 @@ impl Lifecycle for InternetGateway {
         tags::update(clients, cx.identity, id.as_str(), old, new, changes).await?;
         let gateway = one(clients, "internet-gateway-id", id.as_str()).await?;
         let gateway = gateway.ok_or_else(|| wait::vanished("ec2:DescribeInternetGateways", id))?;
-        let here = attached(&gateway);
-        if here != inputs.vpc_id {
-            if let Some(vpc) = &here {
-                let detach = clients.ec2().detach_internet_gateway();
-                let detach = detach.internet_gateway_id(id.as_str()).vpc_id(vpc.as_str());
-                detach.send().await.named("ec2:DetachInternetGateway")?;
-            }
-            if let Some(vpc) = &inputs.vpc_id {
-                attach(clients, id, vpc).await?;
-            }
+        if let (None, Some(vpc)) = (attached(&gateway), &inputs.vpc_id) {
+            // Its create ended before this.
+            attach(clients, id, vpc).await?;
         }
         let outputs = outputs(clients, &gateway)?;
         Ok(InternetGatewayOutputs { vpc_id: inputs.vpc_id.clone(), ..outputs })
@@ -196,11 +199,25 @@ async fn attach(
 ) -> Result<(), ProviderError> {
     let call = clients.ec2().attach_internet_gateway();
     let call = call.internet_gateway_id(id.as_str()).vpc_id(vpc.as_str());
-    while_unseen(clients, || async {
+    let attached = while_unseen(clients, || async {
         call.clone().send().await.named("ec2:AttachInternetGateway")
-    })
-    .await?;
-    Ok(())
+    });
+    let Err(refused) = attached.await else { return Ok(()) };
+    if !matches!(refused.kind, ErrorKind::Invalid | ErrorKind::Conflict) {
+        return Err(refused);
+    }
+    let there = one(clients, "attachment.vpc-id", vpc.as_str()).await?;
+    match there.and_then(|gateway| gateway.internet_gateway_id) {
+        Some(there) if there == id.as_str() => Ok(()),
+        Some(there) => {
+            let message = format!(
+                "{}: {there} is the gateway of {vpc}: detach it, or let this gateway have no VPC",
+                refused.message
+            );
+            Err(ProviderError { message, ..refused })
+        }
+        None => Err(refused),
+    }
 }
 
 async fn some(

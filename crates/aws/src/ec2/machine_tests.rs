@@ -173,7 +173,10 @@ async fn a_volume_that_its_type_does_not_allow_is_refused() {
 }
 
 /// A p5 machine in a cluster placement group, from a template that boots into `user_data`.
-fn cluster(site: &fixture::Site, user_data: &str) -> Stack<formwork_core::Output<String>> {
+pub(super) fn cluster(
+    site: &fixture::Site,
+    user_data: &str,
+) -> Stack<formwork_core::Output<String>> {
     let (subnet, group) = (site.subnet.clone(), site.group.clone());
     let (image, user_data) = (site.image.clone(), user_data.to_owned());
     let built = Stack::new("cluster", move |scope| {
@@ -205,7 +208,7 @@ fn cluster(site: &fixture::Site, user_data: &str) -> Stack<formwork_core::Output
             .launch_template(
                 LaunchTemplateReference::builder()
                     .id(&template.id)
-                    .version(&template.default_version)
+                    .version(&template.version)
                     .build(),
             )
             .tags([("Name", "node")])

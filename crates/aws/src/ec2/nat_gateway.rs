@@ -67,8 +67,9 @@ pub struct NatGateway {
     /// The VPC of a regional one.
     #[resource(replace, defaulted)]
     pub vpc_id: Option<VpcId>,
-    /// The Elastic IP of a zonal one that leads to the internet.
-    #[resource(replace)]
+    /// The Elastic IP of a zonal one that leads to the internet. It is of one gateway at a time
+    /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateNatGateway.html>).
+    #[resource(replace, unique)]
     pub allocation_id: Option<AllocationId>,
     /// Its private address. AWS takes one of the subnet's if this is not set.
     #[resource(replace, defaulted)]

@@ -105,6 +105,147 @@ async fn what_was_made_although_the_answer_got_lost_is_found_and_not_made_twice(
     }
 }
 
+/// A public network, with all that there can be only once in one.
+fn public_network(block: &str) -> Stack {
+    let (block, subnet) = (block.to_owned(), block.replace("/16", "/24"));
+    Stack::new("net", |scope| {
+        let vpc = Vpc::builder().cidr_block(block).enable_dns_hostnames(true);
+        let vpc = scope.add("vpc", vpc.build());
+        let subnet = Subnet::builder().vpc_id(&vpc.id).cidr_block(subnet);
+        let subnet = scope.add("subnet", subnet.build());
+        let gateway = InternetGateway::builder().vpc_id(&vpc.id).build();
+        let gateway = scope.add("gateway", gateway);
+        let address = scope.add("address", ElasticIp::builder().build().after(&gateway));
+        let nat = NatGateway::builder().subnet_id(&subnet.id).allocation_id(&address.id);
+        scope.add("nat", nat.build().after(&gateway));
+        let table = scope.add("table", RouteTable::builder().vpc_id(&vpc.id).build());
+        let route = Route::builder().route_table_id(&table.id).destination("0.0.0.0/0");
+        let route = route.target(RouteTarget::internet_gateway(&gateway.id));
+        scope.add("out", route.build());
+        let s3 = VpcEndpoint::builder().vpc_id(&vpc.id).service_name("com.amazonaws.eu-west-1.s3");
+        scope.add("s3", s3.route_table_ids([&table.id]).build());
+        let ssm =
+            VpcEndpoint::builder().vpc_id(&vpc.id).service_name("com.amazonaws.eu-west-1.ssm");
+        let ssm = ssm.vpc_endpoint_type(VpcEndpointType::Interface).private_dns_enabled(true);
+        scope.add("ssm", ssm.subnet_ids([&subnet.id]).build());
+    })
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_network_moves_to_another_block_while_its_public_addresses_are_in_use() {
+    let engine = engine().await;
+    engine.apply(engine.plan(&public_network("10.0.0.0/16")).await.unwrap()).await.unwrap();
+    let moved = public_network("10.1.0.0/16");
+    engine.apply(engine.plan(&moved).await.unwrap()).await.unwrap();
+    let again = engine.plan(&moved).await.unwrap();
+    assert!(again.is_empty() && again.data().drift.is_empty(), "{again}");
+}
+
+#[tokio::test]
+async fn what_a_network_has_only_once_is_replaced_by_removing_it_first() {
+    for address in ["gateway", "nat", "s3", "ssm", "out"] {
+        let engine = engine().await;
+        let stack = public_network("10.0.0.0/16");
+        engine.apply(engine.plan(&stack).await.unwrap()).await.unwrap();
+        let mut request = engine.plan(&stack).replace(address);
+        if address == "gateway" {
+            // It goes only once nothing in the VPC has a public address any more.
+            request = request.replace("nat");
+        }
+        let plan = request.await.unwrap();
+        engine.apply(plan).await.unwrap();
+        let again = engine.plan(&stack).await.unwrap();
+        assert!(again.is_empty() && again.data().drift.is_empty(), "{address}: {again}");
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_whose_attachment_failed_or_was_cut_off_is_attached_by_the_next_run() {
+    let stack = public_network("10.0.0.0/16");
+    for fault in [
+        Fault::on("AttachInternetGateway").answers(400, "UnauthorizedOperation", "not yet"),
+        Fault::on("CreateInternetGateway").after_effect().drops_connection(),
+    ] {
+        let sandbox = Sandbox::in_memory();
+        let engine = engine_on(&sandbox).await;
+        let plan = engine.plan(&stack).await.unwrap();
+        sandbox.knobs().inject(fault);
+        assert!(engine.apply(plan).await.is_err());
+        engine.apply(engine.plan(&stack).await.unwrap()).await.unwrap();
+        let again = engine.plan(&stack).await.unwrap();
+        assert!(again.is_empty() && again.data().drift.is_empty(), "{again}");
+        assert_eq!(sandbox.ids("eu-west-1", "internet-gateway").len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_that_another_hand_detached_is_made_anew() {
+    let sandbox = Sandbox::in_memory();
+    let (engine, aws) = (engine_on(&sandbox).await, aws(&sandbox).await);
+    let stack = Stack::new("net", |scope| {
+        let vpc = scope.add("vpc", Vpc::builder().cidr_block("10.0.0.0/16").build());
+        scope.add("gateway", InternetGateway::builder().vpc_id(&vpc.id).build());
+    })
+    .unwrap();
+    engine.apply(engine.plan(&stack).await.unwrap()).await.unwrap();
+    let [vpc, gateway] =
+        ["vpc", "internet-gateway"].map(|of| sandbox.ids("eu-west-1", of).remove(0));
+    let detach = aws.clients().ec2().detach_internet_gateway().vpc_id(vpc);
+    detach.internet_gateway_id(gateway).send().await.unwrap();
+    let plan = engine.plan(&stack).await.unwrap();
+    assert_eq!(plan.data().drift.len(), 1, "{plan}");
+    engine.apply(plan).await.unwrap();
+    let again = engine.plan(&stack).await.unwrap();
+    assert!(again.is_empty() && again.data().drift.is_empty(), "{again}");
+}
+
+#[tokio::test]
+async fn a_rule_that_another_hand_deleted_and_made_again_is_taken_over() {
+    let sandbox = Sandbox::in_memory();
+    let (engine, aws) = (engine_on(&sandbox).await, aws(&sandbox).await);
+    let stack = |what: &str| {
+        let what = what.to_owned();
+        let built = Stack::new("net", |scope| {
+            let vpc = scope.add("vpc", Vpc::builder().cidr_block("10.0.0.0/16").build());
+            let group = scope.add("group", SecurityGroup::builder().vpc_id(&vpc.id).build());
+            let all = SecurityGroupIngressRule::builder().security_group_id(&group.id);
+            let all = all.ip_protocol("-1").referenced_security_group_id(&group.id);
+            scope.add("all", all.description(what).tags([("Name", "all")]).build());
+        });
+        built.unwrap()
+    };
+    let stack = stack("among themselves");
+    engine.apply(engine.plan(&stack).await.unwrap()).await.unwrap();
+    let ec2 = aws.clients().ec2();
+    let rules = || async {
+        let answer = ec2.describe_security_group_rules().send().await.unwrap();
+        let mut rules = answer.security_group_rules.unwrap();
+        rules.retain(|rule| rule.description() == Some("among themselves"));
+        rules
+    };
+    let ours = rules().await.remove(0);
+    let (group, rule) = (ours.group_id().unwrap(), ours.security_group_rule_id().unwrap());
+    let revoke = ec2.revoke_security_group_ingress().group_id(group);
+    revoke.security_group_rule_ids(rule).send().await.unwrap();
+    let pair = aws_sdk_ec2::types::UserIdGroupPair::builder().group_id(group).build();
+    let all = aws_sdk_ec2::types::IpPermission::builder().ip_protocol("-1");
+    let all = all.user_id_group_pairs(pair).build();
+    let again = ec2.authorize_security_group_ingress().group_id(group).ip_permissions(all);
+    let answer = again.send().await.unwrap();
+    let theirs = answer.security_group_rules()[0].security_group_rule_id.clone();
+
+    engine.apply(engine.plan(&stack).await.unwrap()).await.unwrap();
+    let taken = rules().await;
+    assert_eq!(taken.len(), 1);
+    assert_eq!(taken[0].security_group_rule_id, theirs);
+    let tags = crate::tags::map(taken[0].tags());
+    assert_eq!(tags.get("Name").map(String::as_str), Some("all"));
+    assert!(tags.contains_key("formwork:id"));
+    let again = engine.plan(&stack).await.unwrap();
+    assert!(again.is_empty() && again.data().drift.is_empty(), "{again}");
+}
+
 #[tokio::test]
 async fn all_that_is_wrong_with_a_network_is_said_at_once() {
     let stack = Stack::new("net", |scope| {

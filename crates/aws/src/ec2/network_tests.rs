@@ -102,14 +102,16 @@ async fn a_subnet_lives_and_changes_in_place() {
 async fn gateways_live_and_move() {
     let aws = world().await;
     let (a, b) = (vpc(&aws, 0).await, vpc(&aws, 1).await);
-    let versions = [
-        json!({"vpc_id": a.outputs.id, "tags": {"Name": "a"}}),
-        json!({"vpc_id": b.outputs.id}),
-        json!({}),
-        json!({"vpc_id": a.outputs.id}),
-    ];
-    let known = lives(&aws, 2, versions.map(of::<InternetGateway>)).await;
-    dies(&aws, 2, known).await;
+    // One for another VPC is another gateway.
+    for versions in [
+        [json!({"vpc_id": a.outputs.id, "tags": {"Name": "a"}}), json!({"vpc_id": a.outputs.id})],
+        [json!({"vpc_id": b.outputs.id}), json!({"vpc_id": b.outputs.id, "tags": {"Name": "b"}})],
+        [json!({}), json!({"tags": {"Name": "nowhere"}})],
+        [json!({"vpc_id": a.outputs.id}), json!({"vpc_id": a.outputs.id, "tags": {"Name": "a"}})],
+    ] {
+        let known = lives(&aws, 2, versions.map(of::<InternetGateway>)).await;
+        dies(&aws, 2, known).await;
+    }
 
     let versions =
         [json!({"vpc_id": a.outputs.id}), json!({"vpc_id": a.outputs.id, "tags": {"a": "b"}})];
@@ -191,6 +193,65 @@ async fn routes_and_associations_live_and_move() {
     dies(&aws, 9, known).await;
     dies(&aws, 5, first).await;
     dies(&aws, 6, second).await;
+}
+
+/// Why the `n`th object can not be made.
+async fn refused<R>(aws: &Aws, n: u64, inputs: R) -> String
+where
+    R: formwork_core::Lifecycle<Client = crate::Clients>,
+{
+    let identity = crate::testing::identity(n);
+    let cx = formwork_core::Context { client: &**aws.clients(), identity: &identity };
+    match R::create(&cx, &inputs).await {
+        Ok(_) => panic!("it is made"),
+        Err(failure) => failure.error.message,
+    }
+}
+
+#[tokio::test]
+async fn what_is_in_the_way_of_a_create_is_named() {
+    let aws = world().await;
+    let vpc = vpc(&aws, 0).await;
+    let subnet = subnet(&aws, 1, &vpc, "10.0.1.0/24").await;
+    let gateway = of::<InternetGateway>(json!({"vpc_id": vpc.outputs.id}));
+    let there = ready(&aws, 2, gateway.clone()).await;
+    let said = refused(&aws, 3, gateway).await;
+    assert!(said.contains(&format!("{} is the gateway of", there.outputs.id)), "{said}");
+
+    let table = of::<RouteTable>(json!({"vpc_id": vpc.outputs.id}));
+    let (table, other) = (ready(&aws, 4, table.clone()).await, ready(&aws, 5, table).await);
+    let egress = json!({"vpc_id": vpc.outputs.id});
+    let egress = ready(&aws, 6, of::<EgressOnlyInternetGateway>(egress)).await;
+    let route = |target: RouteTarget| Route {
+        route_table_id: table.outputs.id.clone(),
+        destination: "::/0".to_owned(),
+        target,
+    };
+    let out = route(RouteTarget::InternetGateway(there.outputs.id.clone()));
+    ready(&aws, 7, out.clone()).await;
+    // It leads there already.
+    ready(&aws, 8, out).await;
+    let elsewhere = RouteTarget::EgressOnlyInternetGateway(egress.outputs.id.clone());
+    let said = refused(&aws, 9, route(elsewhere)).await;
+    assert!(said.contains(&format!("leads to {}", there.outputs.id)), "{said}");
+
+    let association = |table: &Known<RouteTable>| {
+        let (table, subnet) = (&table.outputs.id, &subnet.outputs.id);
+        of::<RouteTableAssociation>(json!({"route_table_id": table, "subnet_id": subnet}))
+    };
+    ready(&aws, 10, association(&table)).await;
+    ready(&aws, 11, association(&table)).await;
+    let said = refused(&aws, 12, association(&other)).await;
+    assert!(said.contains(&format!("has {}", table.outputs.id)), "{said}");
+
+    let group = of::<SecurityGroup>(json!({"vpc_id": vpc.outputs.id, "name": "nodes"}));
+    let group = ready(&aws, 13, group).await;
+    let rule = of::<SecurityGroupIngressRule>(json!({"security_group_id": group.outputs.id,
+        "ip_protocol": "tcp", "from_port": 22, "to_port": 22, "cidr_ipv4": "10.0.0.0/8"}));
+    let known = ready(&aws, 14, rule.clone()).await;
+    let said = refused(&aws, 15, rule).await;
+    let owner = crate::testing::identity(14).id;
+    assert!(said.contains(&format!("{}, of the resource {owner}", known.outputs.id)), "{said}");
 }
 
 #[tokio::test]

@@ -64,6 +64,16 @@ impl<'a> Permission<'a> {
             .build()
     }
 
+    /// Whether both let the same through. What a rule is said to be for does not count.
+    pub(crate) fn lets_the_same(&self, other: &Permission<'_>) -> bool {
+        let Self { protocol, from_port, to_port, cidr_ipv4, cidr_ipv6, prefix_list, group, .. } =
+            *self;
+        protocol == other.protocol
+            && (from_port, to_port) == (other.from_port, other.to_port)
+            && (cidr_ipv4, cidr_ipv6) == (other.cidr_ipv4, other.cidr_ipv6)
+            && (prefix_list, group) == (other.prefix_list, other.group)
+    }
+
     /// As a rule is shown. AWS fills in ports of -1 where a protocol has none.
     pub(crate) fn seen(rule: &'a types::SecurityGroupRule) -> Self {
         let protocol = rule.ip_protocol().unwrap_or_default();

@@ -2,8 +2,8 @@
 
 use aws_sdk_ec2::types;
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Observed, Outputs,
-    ProviderError, Resource,
+    Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle, Observed,
+    Outputs, ProviderError, Resource,
 };
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -95,9 +95,21 @@ impl Lifecycle for Route {
             Destination::PrefixList => call.destination_prefix_list_id(&inputs.destination),
         };
         let call = with_target!(call, &inputs.target);
-        while_unseen(cx.client, || async { call.clone().send().await.named("ec2:CreateRoute") })
-            .await?;
-        Ok(outputs(inputs))
+        let made = while_unseen(cx.client, || async {
+            call.clone().send().await.named("ec2:CreateRoute")
+        });
+        match made.await {
+            Ok(_) => Ok(outputs(inputs)),
+            Err(error) if error.kind == ErrorKind::Conflict => {
+                match Self::find(cx, inputs).await? {
+                    // It leads there already.
+                    Some(there) if there.inputs.target == inputs.target => Ok(there.outputs),
+                    Some(there) => Err(taken(error, inputs, &there.inputs.target).into()),
+                    None => Err(error.into()),
+                }
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn update(
@@ -200,6 +212,20 @@ impl Destination {
             _ => Self::Ipv4,
         }
     }
+}
+
+/// The refusal of a route that another hand made, with where that leads.
+fn taken(refused: ProviderError, inputs: &Route, leads_to: &RouteTarget) -> ProviderError {
+    let message = format!(
+        "{}: that of {} for {} leads to {}, and no stack made it: delete it, or give this table no \
+         route for {}",
+        refused.message,
+        inputs.route_table_id,
+        inputs.destination,
+        leads_to.id(),
+        inputs.destination,
+    );
+    ProviderError { message, ..refused }
 }
 
 fn outputs(inputs: &Route) -> RouteOutputs {

@@ -2,8 +2,8 @@
 
 use aws_sdk_ec2::types;
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Observed, Outputs,
-    ProviderError, Resource, Settled,
+    Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle, Observed,
+    Outputs, ProviderError, Resource, Settled,
 };
 use serde::{Deserialize, Serialize};
 
@@ -100,10 +100,21 @@ impl Lifecycle for RouteTableAssociation {
             .route_table_id(inputs.route_table_id.as_str())
             .set_subnet_id(inputs.subnet_id.as_ref().map(ToString::to_string))
             .set_gateway_id(inputs.gateway_id.clone());
-        let answer = while_unseen(cx.client, || async {
+        let made = while_unseen(cx.client, || async {
             call.clone().send().await.named("ec2:AssociateRouteTable")
-        })
-        .await?;
+        });
+        let answer = match made.await {
+            Ok(answer) => answer,
+            Err(error) if error.kind == ErrorKind::Conflict => {
+                return match one(cx.client, inputs).await? {
+                    // It is associated already.
+                    Some((_, there)) if there.inputs == *inputs => Ok(there.outputs),
+                    Some((_, there)) => Err(taken(error, &there).into()),
+                    None => Err(error.into()),
+                };
+            }
+            Err(error) => return Err(error.into()),
+        };
         let id = answer
             .association_id()
             .ok_or_else(|| incomplete("ec2:AssociateRouteTable", "association id"))?;
@@ -193,6 +204,16 @@ impl RouteTableAssociation {
             (None, gateway) => (BY_GATEWAY, gateway.as_deref().unwrap_or_default()),
         }
     }
+}
+
+/// The refusal of an association where another hand made one, with which that is.
+fn taken(refused: ProviderError, there: &Observed<RouteTableAssociation>) -> ProviderError {
+    let RouteTableAssociationOutputs { id, association_id } = &there.outputs;
+    let message = format!(
+        "{}: {id} has {}, by {association_id}, which no stack made: disassociate it first",
+        refused.message, there.inputs.route_table_id,
+    );
+    ProviderError { message, ..refused }
 }
 
 /// The association that the subnet or gateway of `inputs` has, and whether it is ready.

@@ -46,7 +46,16 @@ macro_rules! targets {
                 members.set($key, id.into());
                 Input::members(members)
             }
-        )*}
+        )*
+
+            /// Its id; of the VPC itself `local`.
+            pub(crate) fn id(&self) -> &str {
+                match self {
+                    $(Self::$variant(id) => id.as_str(),)*
+                    Self::Local => "local",
+                }
+            }
+        }
 
         /// Sets the parameter of a call that `target` belongs to.
         macro_rules! with_target {

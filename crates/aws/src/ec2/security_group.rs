@@ -3,7 +3,7 @@
 use aws_sdk_ec2::types;
 use formwork_core::{
     Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle, Observed,
-    Outputs, ProviderError, Resource,
+    Outputs, ProviderError, Resource, Settled,
 };
 use serde::{Deserialize, Serialize};
 
@@ -142,6 +142,20 @@ impl Lifecycle for SecurityGroup {
             Ok(()) => Ok(outputs),
             Err(error) => Err(CreateError::partial(error, outputs)),
         }
+    }
+
+    async fn settle(
+        cx: &Context<'_, Clients>,
+        known: &Known<Self>,
+    ) -> Result<Settled<Self>, ProviderError> {
+        let seen = Self::read(cx, known).await?;
+        let Some(seen) = seen else { return Ok(Settled::Pending(wait::SHORT)) };
+        if seen.inputs.keep_default_egress && !known.inputs.keep_default_egress {
+            // A crash came between its create and this.
+            remove_default_egress(cx.client, known.outputs.id.as_str()).await?;
+            return Ok(Settled::Pending(wait::SHORT));
+        }
+        Ok(Settled::Ready(seen))
     }
 
     async fn update(

@@ -42,7 +42,7 @@ struct Reported {
 macro_rules! direction {
     (
         $(#[$doc:meta])*
-        $name:ident, $kind:literal, $outputs:ident, $peer:literal,
+        $name:ident, $kind:literal, $outputs:ident, $peer:literal, $egress:literal,
         $authorize:ident, $authorize_name:literal, $revoke:ident, $revoke_name:literal
     ) => {
         $(#[$doc])*
@@ -136,7 +136,17 @@ macro_rules! direction {
                 let answer = while_unseen(clients, || async {
                     call.clone().send().await.named($authorize_name)
                 })
-                .await?;
+                .await;
+                let answer = match answer {
+                    Ok(answer) => answer,
+                    Err(error) if error.code.as_deref() == Some(DUPLICATE) => {
+                        let (group, own) = (&inputs.security_group_id, &inputs.tags);
+                        let rule = (group, $egress, inputs.permission());
+                        let Reported { id, arn } = taken_over(cx, rule, own, error).await?;
+                        return Ok($outputs { id, arn });
+                    }
+                    Err(error) => return Err(error.into()),
+                };
                 let rule = answer
                     .security_group_rules()
                     .first()
@@ -155,14 +165,8 @@ macro_rules! direction {
                 let (old, new) = (&known.inputs.tags, &inputs.tags);
                 tags::update(cx.client, cx.identity, id, old, new, changes).await?;
                 if permission::FIELDS.iter().any(|field| changes.touches(field)) {
-                    let update = types::SecurityGroupRuleUpdate::builder()
-                        .security_group_rule_id(id)
-                        .security_group_rule(inputs.permission().requested())
-                        .build();
-                    let call = cx.client.ec2().modify_security_group_rules();
-                    let call = call.group_id(inputs.security_group_id.as_str());
-                    let call = call.security_group_rules(update);
-                    call.send().await.named("ec2:ModifySecurityGroupRules")?;
+                    let group = &inputs.security_group_id;
+                    modify(cx.client, group, id, &inputs.permission()).await?;
                 }
                 Ok(known.outputs.clone())
             }
@@ -229,7 +233,7 @@ direction! {
     /// A rule of what may come in to the interfaces of a group.
     /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AuthorizeSecurityGroupIngress.html>
     SecurityGroupIngressRule, "aws:ec2/security-group-ingress-rule",
-    SecurityGroupIngressRuleOutputs, "source",
+    SecurityGroupIngressRuleOutputs, "source", false,
     authorize_security_group_ingress, "ec2:AuthorizeSecurityGroupIngress",
     revoke_security_group_ingress, "ec2:RevokeSecurityGroupIngress"
 }
@@ -238,12 +242,63 @@ direction! {
     /// A rule of what may go out of the interfaces of a group.
     /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AuthorizeSecurityGroupEgress.html>
     SecurityGroupEgressRule, "aws:ec2/security-group-egress-rule",
-    SecurityGroupEgressRuleOutputs, "destination",
+    SecurityGroupEgressRuleOutputs, "destination", true,
     authorize_security_group_egress, "ec2:AuthorizeSecurityGroupEgress",
     revoke_security_group_egress, "ec2:RevokeSecurityGroupEgress"
 }
 
 const BY_ID: &str = "security-group-rule-id";
+
+/// The code of the refusal to let the same through twice
+/// (<https://docs.aws.amazon.com/ec2/latest/devguide/errors-overview.html>).
+const DUPLICATE: &str = "InvalidPermission.Duplicate";
+
+/// Takes over the rule that lets the same through already, such as one that another hand deleted and
+/// made again. One that is another resource's is not taken, and `refused` says which it is.
+async fn taken_over(
+    cx: &Context<'_, Clients>,
+    (group, egress, wanted): (&SecurityGroupId, bool, Permission<'_>),
+    own: &Tags,
+    refused: ProviderError,
+) -> Result<Reported, ProviderError> {
+    let clients = cx.client;
+    let rules = some(clients, "group-id", vec![group.to_string()]).await?;
+    let same = |rule: &&types::SecurityGroupRule| {
+        rule.is_egress() == Some(egress) && Permission::seen(rule).lets_the_same(&wanted)
+    };
+    let Some(rule) = rules.iter().find(same) else { return Err(refused) };
+    let found = reported(clients, rule)?;
+    let id = found.id.as_str();
+    if let Some(owner) = tags::owner(rule.tags()).filter(|owner| *owner != cx.identity.id.as_str())
+    {
+        let message = format!(
+            "{}: it is {id}, of the resource {owner}: declare the rule once, or delete {id} if no \
+             stack has it any more",
+            refused.message
+        );
+        return Err(ProviderError { message, ..refused });
+    }
+    tags::take_over(clients, cx.identity, id, own).await?;
+    if Permission::seen(rule).description != wanted.description {
+        modify(clients, group, id, &wanted).await?;
+    }
+    Ok(found)
+}
+
+async fn modify(
+    clients: &Clients,
+    group: &SecurityGroupId,
+    id: &str,
+    wanted: &Permission<'_>,
+) -> Result<(), ProviderError> {
+    let update = types::SecurityGroupRuleUpdate::builder()
+        .security_group_rule_id(id)
+        .security_group_rule(wanted.requested())
+        .build();
+    let call = clients.ec2().modify_security_group_rules().group_id(group.as_str());
+    call.security_group_rules(update).send().await.named("ec2:ModifySecurityGroupRules")?;
+    Ok(())
+}
 
 async fn some(
     clients: &Clients,

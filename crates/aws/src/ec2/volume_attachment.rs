@@ -29,14 +29,14 @@ use crate::{
 )]
 pub struct VolumeAttachment {
     /// The volume.
-    #[resource(replace)]
+    #[resource(replace, unique)]
     pub volume_id: VolumeId,
     /// The machine, in the volume's zone.
-    #[resource(replace)]
+    #[resource(replace, unique)]
     pub instance_id: InstanceId,
     /// What the machine is to call it, such as `/dev/sdf`. An NVMe machine has names of its own, and
     /// this one in the disk's vendor data.
-    #[resource(replace)]
+    #[resource(replace, unique)]
     pub device_name: String,
     /// Whether a removal tears it off a machine that does not let go. What was not written is lost.
     #[serde(default)]
@@ -110,7 +110,7 @@ impl Lifecycle for VolumeAttachment {
             Err(error) if error.kind == ErrorKind::InUse => {
                 match one(cx.client, inputs).await?.filter(stays) {
                     Some(_) => Ok(outputs(inputs)),
-                    None => Err(error.into()),
+                    None => Err(taken(cx.client, error, inputs).await?.into()),
                 }
             }
             Err(error) => Err(error.into()),
@@ -220,6 +220,23 @@ fn outputs(inputs: &VolumeAttachment) -> VolumeAttachmentOutputs {
         instance_id: instance_id.clone(),
         device_name: device_name.clone(),
     }
+}
+
+/// The refusal of a volume that is attached elsewhere, with where.
+async fn taken(
+    clients: &Clients,
+    refused: ProviderError,
+    inputs: &VolumeAttachment,
+) -> Result<ProviderError, ProviderError> {
+    let volumes = volumes(clients, vec![inputs.volume_id.to_string()]).await?;
+    let there = volumes.iter().flat_map(types::Volume::attachments).find(|it| stays(it));
+    let place = there.and_then(|it| Some((it.instance_id.as_deref()?, it.device.as_deref()?)));
+    let Some((machine, device)) = place else { return Ok(refused) };
+    let message = format!(
+        "{}: {} is attached to {machine} as {device}: detach it there first",
+        refused.message, inputs.volume_id
+    );
+    Ok(ProviderError { message, ..refused })
 }
 
 /// There is nothing to an attachment but what names it.

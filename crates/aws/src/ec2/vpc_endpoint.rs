@@ -78,11 +78,14 @@ choice! {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Resource)]
 #[resource(kind = "aws:ec2/vpc-endpoint", outputs = VpcEndpointOutputs, group = network, seconds = 30)]
 pub struct VpcEndpoint {
-    /// The VPC.
-    #[resource(replace)]
+    /// The VPC. Two endpoints in it for one service stand in each other's way: a route table has one
+    /// route to a service, and the service's private name leads to one of them
+    /// (<https://docs.aws.amazon.com/vpc/latest/privatelink/gateway-endpoints.html>,
+    /// <https://docs.aws.amazon.com/vpc/latest/privatelink/manage-dns-names.html>).
+    #[resource(replace, unique)]
     pub vpc_id: VpcId,
     /// The service, such as `com.amazonaws.eu-west-1.s3`.
-    #[resource(replace)]
+    #[resource(replace, unique)]
     pub service_name: Option<String>,
     /// The region of the service, where it is another.
     #[resource(replace, defaulted)]

@@ -28,10 +28,10 @@ const SIZE: usize = 10_240;
 #[resource(kind = "aws:iam/role-policy", outputs = RolePolicyOutputs, group = identity, seconds = 1)]
 pub struct RolePolicy {
     /// The role.
-    #[resource(replace)]
+    #[resource(replace, unique)]
     pub role: RoleName,
     /// Its name, unique in the role: up to 128 letters, digits and `+=,.@_-`. Generated if not set.
-    #[resource(replace, defaulted)]
+    #[resource(replace, defaulted, unique)]
     pub name: Option<String>,
     /// What the role may do.
     #[resource(nested)]

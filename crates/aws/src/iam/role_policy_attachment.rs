@@ -32,10 +32,10 @@ use crate::{
 )]
 pub struct RolePolicyAttachment {
     /// The role.
-    #[resource(replace)]
+    #[resource(replace, unique)]
     pub role: RoleName,
     /// The policy; for one of AWS's see [`aws_managed_policy`](super::aws_managed_policy).
-    #[resource(replace)]
+    #[resource(replace, unique)]
     pub policy_arn: Arn,
 }
 

@@ -120,6 +120,28 @@ async fn all_that_is_wrong_with_roles_is_said_at_once() {
 }
 
 #[tokio::test]
+async fn what_is_named_by_its_inputs_is_there_after_a_replacement() {
+    let sandbox = Sandbox::in_memory();
+    let engine = engine(&sandbox).await;
+    let stack = Stack::new("named", |scope| {
+        let role = Role::builder().assumed_by("ec2.amazonaws.com").build();
+        let role = scope.add("role", role);
+        let may = PolicyDocument::of([Statement::allow(["s3:Get*"]).on(["*"]).build()]);
+        let inline = RolePolicy::builder().role(&role.name).name("inline").policy(may);
+        scope.add("inline", inline.build());
+        let attached = RolePolicyAttachment::builder().role(&role.name);
+        let core = crate::Arn::from("arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore");
+        scope.add("attached", attached.policy_arn(core).build());
+    })
+    .unwrap();
+    engine.apply(engine.plan(&stack).await.unwrap()).await.unwrap();
+    let plan = engine.plan(&stack).replace("inline").replace("attached").await.unwrap();
+    engine.apply(plan).await.unwrap();
+    let again = engine.plan(&stack).await.unwrap();
+    assert!(again.is_empty() && again.data().drift.is_empty(), "{again}");
+}
+
+#[tokio::test]
 async fn what_was_made_although_the_answer_got_lost_is_taken_for_ours() {
     for operation in [
         "CreateRole",

@@ -5,8 +5,9 @@ use std::net::Ipv4Addr;
 use formwork_core::Check;
 use ipnet::Ipv4Net;
 
+use super::Power;
 use crate::{
-    check::{exactly_one, id, range},
+    check::{choice, exactly_one, id, range},
     ec2::{
         VolumeType,
         launch::{self, block_device, interface_check, length},
@@ -31,6 +32,7 @@ pub(super) fn check(check: &mut Check<'_>) {
             check.problem(field, "not set, and there is no launch template to say it");
         }
     }
+    choice::<Power>(check, "power");
     id(check, "launch_template.id", "lt");
     version(check, "launch_template.version");
     launch::check(check, !templated);

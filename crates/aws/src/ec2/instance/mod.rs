@@ -1,8 +1,9 @@
 //! Machines.
 //!
 //! What can change while a machine runs is changed while it runs. Its type and its EBS
-//! optimisation can change only while it is stopped: that is done if `stop_to_change` says so, and
-//! refused otherwise; `.replace_on(["instance_type"])` makes a new machine instead. What is read
+//! optimisation can change only while it is stopped: that is done if it is stopped or is to be, or
+//! if `stop_to_change` says so, and refused otherwise; `.replace_on(["instance_type"])` makes a new
+//! machine instead. What is read
 //! only at launch (user data, interfaces, further disks) is compared with what was sent.
 
 mod change;
@@ -32,7 +33,7 @@ use super::{
 use crate::{
     client::Clients,
     error::{Named, incomplete, unless_absent},
-    id::{Arn, id_type},
+    id::{Arn, choice, id_type},
     tags::{OWNER_FILTER, Tags},
     wait,
 };
@@ -42,13 +43,23 @@ id_type! {
     InstanceId,
 }
 
+choice! {
+    /// Whether a machine runs.
+    Power {
+        /// It runs, or is about to.
+        Running = "running",
+        /// It is stopped, or is about to be.
+        Stopped = "stopped",
+    }
+}
+
 /// The launch template that a machine or a group launches from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Inputs)]
 pub struct LaunchTemplateReference {
     /// The template.
     pub id: LaunchTemplateId,
     /// The version; [`LaunchTemplateVersion::DEFAULT`] if not set. Only with a number, such as the
-    /// template's output `default_version`, does what is there already follow the template.
+    /// template's output `version`, does what is there already follow the template.
     pub version: Option<LaunchTemplateVersion>,
 }
 
@@ -98,6 +109,11 @@ pub struct Instance {
     /// The instance type, such as `p5.48xlarge`. To change it the machine is stopped and started.
     #[resource(defaulted)]
     pub instance_type: Option<String>,
+    /// Whether it runs. A machine that is to be stopped is stopped once it is up, and one that is to
+    /// run is started when someone stopped it. If not set, a machine that someone stopped is drift
+    /// and stays as it is.
+    #[resource(defaulted)]
+    pub power: Option<Power>,
     /// Whether the machine may be stopped and started for a change that needs it. What is on its
     /// instance store disks is lost then, and its public address changes.
     #[serde(default)]
@@ -236,10 +252,10 @@ pub struct InstanceOutputs {
     /// Its name in the private DNS.
     pub private_dns: String,
     /// Its public IPv4 address, if it has one. It changes when the machine is stopped and started.
-    #[output(recomputed_by(instance_type, ebs_optimized))]
+    #[output(recomputed_by(power, instance_type, ebs_optimized))]
     pub public_ip: Option<String>,
     /// Its public name, if it has one.
-    #[output(recomputed_by(instance_type, ebs_optimized))]
+    #[output(recomputed_by(power, instance_type, ebs_optimized))]
     pub public_dns: Option<String>,
     /// Its primary interface.
     pub primary_network_interface_id: NetworkInterfaceId,
@@ -319,11 +335,13 @@ impl Lifecycle for Instance {
         let seen = observe::one(cx.client, id).await?.filter(observe::lives);
         let seen = seen.ok_or_else(|| wait::vanished("ec2:DescribeInstances", id))?;
         // Refused before anything is changed, rather than halfway.
-        let restart = power::needs_restart(&seen.instance, inputs);
-        power::check_allowed(id, inputs, &restart)?;
+        let restart = power::needs_stop(&seen.instance, inputs);
+        power::check_allowed(&seen, inputs, &restart)?;
         change::running(cx, &seen, known, inputs, changes).await?;
         if !restart.is_empty() {
-            power::begin(cx, id).await?;
+            power::begin(cx, &seen, inputs).await?;
+        } else if changes.touches("power") {
+            power::turn(cx.client, &seen, inputs).await?;
         }
         observe::outputs(cx.client, &seen)
     }

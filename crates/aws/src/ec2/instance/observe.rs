@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use aws_sdk_ec2::types::{self, InstanceAttributeName};
 use formwork_core::{Observed, ProviderError};
 
-use super::{Instance, InstanceId, InstanceOutputs, RootDevice, missing};
+use super::{Instance, InstanceId, InstanceOutputs, Power, RootDevice, missing};
 use crate::{
     client::Clients,
     ec2::{
@@ -237,6 +237,7 @@ fn inputs(
     Instance {
         image_id: seen(&it.image_id),
         instance_type: seen(&it.instance_type),
+        power: Power::of(it),
         subnet_id: seen(&it.subnet_id),
         security_group_ids: Some(
             it.security_groups().iter().filter_map(|group| seen(&group.group_id)).collect(),

@@ -1,9 +1,10 @@
-//! Waiting for a machine, and the stop and start that some changes need.
+//! Whether a machine runs: waiting for it, starting and stopping it, and the stop that some changes
+//! need.
 //!
 //! A stop takes a minute, and a verb may not wait; so an update that needs one marks the machine
 //! with a tag and stops it, and [`settle`], which is called again and again, makes the change once
-//! it is stopped, starts it, and takes the mark off once it runs. After a crash at any point the
-//! next call goes on from where the machine is.
+//! it is stopped, starts it unless it is to stay stopped, and takes the mark off. After a crash at
+//! any point the next call goes on from where the machine is.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +12,7 @@ use aws_sdk_ec2::types;
 use formwork_core::{Context, ErrorKind, ProviderError, Settled};
 
 use super::{
-    Instance, InstanceId, missing,
+    Instance, Power, missing,
     observe::{self, Seen},
 };
 use crate::{
@@ -21,14 +22,37 @@ use crate::{
     wait,
 };
 
-/// The mark of a machine that is being restarted.
-const RESTART: &str = "formwork:restart";
+/// The mark of a machine that is stopped for a change.
+const MARK: &str = "formwork:restart";
+
+/// The value of the mark of a machine that is to stay stopped after the change.
+const STAY: &str = "stay";
+
+/// The value of the mark of a machine that is to run after the change.
+const START: &str = "true";
 
 /// How long until it is worth while to look again at a machine that is being terminated.
 pub(super) const TERMINATION: Duration = Duration::from_secs(1);
 
+impl Power {
+    /// Whether the machine runs; none of both for one that is being terminated.
+    pub(super) fn of(instance: &types::Instance) -> Option<Self> {
+        let state = instance.state.as_ref().and_then(|state| state.name.as_ref())?;
+        match state.as_str() {
+            "pending" | "running" => Some(Self::Running),
+            "stopping" | "stopped" => Some(Self::Stopped),
+            _ => None,
+        }
+    }
+}
+
+/// Whether the machine is to be stopped in the end: as declared, or else as it is.
+fn ends_stopped(instance: &types::Instance, inputs: &Instance) -> bool {
+    inputs.power.clone().or_else(|| Power::of(instance)) == Some(Power::Stopped)
+}
+
 /// The fields that can change only while the machine is stopped, and that are not as wanted.
-pub(super) fn needs_restart(instance: &types::Instance, inputs: &Instance) -> Vec<&'static str> {
+pub(super) fn needs_stop(instance: &types::Instance, inputs: &Instance) -> Vec<&'static str> {
     let is: Option<String> = text(&instance.instance_type);
     let mut fields = Vec::new();
     if inputs.instance_type.is_some() && inputs.instance_type != is {
@@ -40,29 +64,69 @@ pub(super) fn needs_restart(instance: &types::Instance, inputs: &Instance) -> Ve
     fields
 }
 
-/// Refuses a restart that the declaration does not allow.
+/// Refuses a restart that the declaration does not allow. A machine that is stopped, or is to be, is
+/// not restarted.
 pub(super) fn check_allowed(
-    id: &InstanceId,
+    seen: &Seen,
     inputs: &Instance,
     fields: &[&str],
 ) -> Result<(), ProviderError> {
-    if fields.is_empty() || inputs.stop_to_change {
+    let stopped = Power::of(&seen.instance) == Some(Power::Stopped);
+    let free = stopped || ends_stopped(&seen.instance, inputs) || inputs.stop_to_change;
+    if fields.is_empty() || free {
         return Ok(());
     }
     let message = format!(
-        "{} of {id} can change only while it is stopped: set stop_to_change, or make a new machine \
-         of it with .replace_on({fields:?})",
+        "{} of {} can change only while it is stopped, and it is {}: set stop_to_change to have it \
+         stopped and started, stop it first, or make a new machine of it with .replace_on({fields:?})",
         fields.join(" and "),
+        seen.instance.instance_id.as_deref().unwrap_or("the machine"),
+        seen.state(),
     );
     Err(ProviderError::new(ErrorKind::Invalid, "ec2:StopInstances", message))
 }
 
-/// Marks the machine, and stops it.
-pub(super) async fn begin(cx: &Context<'_, Clients>, id: &InstanceId) -> Result<(), ProviderError> {
-    let mark = types::Tag::builder().key(RESTART).value("true").build();
-    let call = cx.client.ec2().create_tags().resources(id.as_str()).tags(mark);
+/// Marks the machine for a change, and stops it if it runs.
+pub(super) async fn begin(
+    cx: &Context<'_, Clients>,
+    seen: &Seen,
+    inputs: &Instance,
+) -> Result<(), ProviderError> {
+    let id = seen.instance.instance_id.as_deref().ok_or_else(|| missing("id"))?;
+    let value = if ends_stopped(&seen.instance, inputs) { STAY } else { START };
+    let mark = types::Tag::builder().key(MARK).value(value).build();
+    let call = cx.client.ec2().create_tags().resources(id).tags(mark);
     call.send().await.named("ec2:CreateTags")?;
-    stop(cx.client, id.as_str()).await
+    match Power::of(&seen.instance) {
+        Some(Power::Stopped) => Ok(()),
+        _ => stop(cx.client, id).await,
+    }
+}
+
+async fn unmark(clients: &Clients, id: &str) -> Result<(), ProviderError> {
+    let mark = types::Tag::builder().key(MARK).build();
+    let call = clients.ec2().delete_tags().resources(id).tags(mark);
+    call.send().await.named("ec2:DeleteTags").map(drop)
+}
+
+/// Starts or stops the machine as declared. One that is on its way to the other state is turned by
+/// [`settle`], when it has arrived there.
+pub(super) async fn turn(
+    clients: &Clients,
+    seen: &Seen,
+    inputs: &Instance,
+) -> Result<(), ProviderError> {
+    let id = seen.instance.instance_id.as_deref().ok_or_else(|| missing("id"))?;
+    match (seen.state(), &inputs.power) {
+        ("stopped", Some(Power::Running)) => start(clients, id).await,
+        ("running", Some(Power::Stopped)) => stop(clients, id).await,
+        _ => Ok(()),
+    }
+}
+
+async fn start(clients: &Clients, id: &str) -> Result<(), ProviderError> {
+    let call = clients.ec2().start_instances().instance_ids(id);
+    call.send().await.named("ec2:StartInstances").map(drop)
 }
 
 async fn stop(clients: &Clients, id: &str) -> Result<(), ProviderError> {
@@ -78,27 +142,32 @@ pub(super) async fn settle(
 ) -> Result<Settled<Instance>, ProviderError> {
     let clients = cx.client;
     let id = seen.instance.instance_id.clone().ok_or_else(|| missing("id"))?;
-    let marked = seen.instance.tags().iter().any(|tag| tag.key.as_deref() == Some(RESTART));
+    let mark = seen.instance.tags().iter().find(|tag| tag.key.as_deref() == Some(MARK));
+    let mark = mark.and_then(|mark| mark.value.as_deref());
+    let differs = !needs_stop(&seen.instance, inputs).is_empty();
     let pace = pace(&seen.instance);
-    match seen.state() {
-        "pending" | "stopping" => return Ok(Settled::Pending(pace)),
-        "terminated" | "shutting-down" => return Err(ended(&id, &seen.instance)),
-        "stopped" if marked => {
+    match (seen.state(), mark) {
+        ("pending" | "stopping", _) => return Ok(Settled::Pending(pace)),
+        ("terminated" | "shutting-down", _) => return Err(ended(&id, &seen.instance)),
+        ("stopped", Some(_)) if differs => {
             reconfigure(clients, &id, &seen.instance, inputs).await?;
-            let call = clients.ec2().start_instances().instance_ids(&id);
-            call.send().await.named("ec2:StartInstances")?;
             return Ok(Settled::Pending(wait::SHORT));
         }
-        "running" if marked && !needs_restart(&seen.instance, inputs).is_empty() => {
+        ("stopped", Some(then)) if then != STAY => {
+            start(clients, &id).await?;
+            return Ok(Settled::Pending(wait::SHORT));
+        }
+        ("running", Some(_)) if differs => {
             stop(clients, &id).await?;
             return Ok(Settled::Pending(wait::SHORT));
         }
-        "running" if marked => {
-            let mark = types::Tag::builder().key(RESTART).build();
-            let call = clients.ec2().delete_tags().resources(&id).tags(mark);
-            call.send().await.named("ec2:DeleteTags")?;
-        }
-        _ => {}
+        (_, Some(_)) => unmark(clients, &id).await?,
+        (_, None) => {}
+    }
+    // A launch always starts, and a machine can be turned only where it has come to rest.
+    if inputs.power.is_some() && inputs.power != Power::of(&seen.instance) {
+        turn(clients, &seen, inputs).await?;
+        return Ok(Settled::Pending(wait::SHORT));
     }
     if inputs.wait_for_status_checks && seen.state() == "running" && !healthy(clients, &id).await? {
         return Ok(Settled::Pending(wait::LONG));
@@ -122,7 +191,7 @@ async fn reconfigure(
     instance: &types::Instance,
     inputs: &Instance,
 ) -> Result<(), ProviderError> {
-    for field in needs_restart(instance, inputs) {
+    for field in needs_stop(instance, inputs) {
         let call = clients.ec2().modify_instance_attribute().instance_id(id);
         let call = if field == "instance_type" {
             let value = types::AttributeValue::builder();

@@ -1,4 +1,6 @@
-use formwork_core::{Context, ErrorKind, value::Path};
+use std::time::Duration;
+
+use formwork_core::{Context, Engine, ErrorKind, Stack, testing::MemoryStore, value::Path};
 
 use super::*;
 use crate::{
@@ -100,6 +102,100 @@ async fn a_new_type_needs_leave_to_stop_and_is_started_again() {
     assert_eq!(seen.state(), "running");
     assert!(seen.instance.tags().iter().all(|tag| tag.key.as_deref() != Some("formwork:restart")));
     dies(&site.aws, 1, known).await;
+}
+
+/// A change of the type alone.
+async fn retype(site: &Site, n: u64, known: &Known<Instance>) -> Result<(), ProviderError> {
+    let larger = Instance { instance_type: Some("t3.small".into()), ..known.inputs.clone() };
+    let identity = identity(n);
+    let cx = Context { client: &**site.aws.clients(), identity: &identity };
+    let changes = Changes::new(vec![Path::parse("instance_type").unwrap()]);
+    let outputs = Instance::update(&cx, known, &larger, &changes).await?;
+    let known = Known { inputs: larger, outputs };
+    for _ in 0..500 {
+        match Instance::settle(&cx, &known).await? {
+            Settled::Ready(_) => return Ok(()),
+            Settled::Pending(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
+    panic!("it never became ready");
+}
+
+async fn state(site: &Site, known: &Known<Instance>) -> (String, String) {
+    let seen = observe::one(site.aws.clients(), &known.outputs.id).await.unwrap().unwrap();
+    let marked = seen.instance.tags().iter().any(|tag| tag.key() == Some("formwork:restart"));
+    assert!(!marked);
+    let of = seen.instance.instance_type.as_ref().unwrap();
+    (seen.state().to_owned(), of.as_str().to_owned())
+}
+
+#[tokio::test]
+async fn a_machine_that_is_stopped_takes_a_new_type_without_leave_and_stays_stopped() {
+    let site = site().await;
+    site.sandbox.knobs().state_duration(Duration::from_millis(60));
+    let known = ready(&site.aws, 0, small(&site)).await;
+    let stop = site.aws.clients().ec2().stop_instances();
+    stop.instance_ids(known.outputs.id.as_str()).send().await.unwrap();
+    // It is still stopping.
+    retype(&site, 0, &known).await.unwrap();
+    assert_eq!(state(&site, &known).await, ("stopped".to_owned(), "t3.small".to_owned()));
+
+    let known = ready(&site.aws, 1, small(&site)).await;
+    let refused = retype(&site, 1, &known).await.unwrap_err().to_string();
+    assert!(refused.contains("it is running: set stop_to_change"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_machine_is_stopped_and_started_as_declared() {
+    let site = site().await;
+    site.sandbox.knobs().state_duration(Duration::from_millis(60));
+    let turned = |power: Option<Power>| Instance { power, ..small(&site) };
+    let versions = [Some(Power::Stopped), Some(Power::Running), Some(Power::Stopped), None];
+    let known = lives(&site.aws, 0, versions.map(turned)).await;
+    assert_eq!(state(&site, &known).await.0, "stopped");
+
+    // A new type together with the stop needs no leave.
+    let both = Instance { instance_type: Some("t3.small".into()), ..turned(Some(Power::Stopped)) };
+    let known = lives(&site.aws, 1, [turned(Some(Power::Running)), both.clone()]).await;
+    assert_eq!(state(&site, &known).await, ("stopped".to_owned(), "t3.small".to_owned()));
+    let back = Instance { power: Some(Power::Running), ..small(&site) };
+    let known = lives(&site.aws, 2, [both, back]).await;
+    assert_eq!(state(&site, &known).await, ("running".to_owned(), "t3.micro".to_owned()));
+}
+
+#[tokio::test]
+async fn a_machine_that_another_hand_stopped_is_drift_and_is_started_if_it_is_to_run() {
+    let site = site().await;
+    for (power, starts) in [(Some(Power::Running), true), (None, false)] {
+        let aws = crate::testing::aws(&site.sandbox).await;
+        let engine = Engine::builder().provider(aws).state(MemoryStore::new()).try_build().unwrap();
+        let stack = Stack::new("machine", |scope| {
+            let (image, subnet) = (site.image.clone(), site.subnet.clone());
+            let machine = Instance::builder().image_id(image).instance_type("t3.micro");
+            let machine = machine.subnet_id(subnet);
+            match power.clone() {
+                Some(power) => scope.add("machine", machine.power(power).build()),
+                None => scope.add("machine", machine.build()),
+            };
+        })
+        .unwrap();
+        engine.apply(engine.plan(&stack).await.unwrap()).await.unwrap();
+        let id = site.sandbox.ids("eu-west-1", "instance").pop().unwrap();
+        site.aws.clients().ec2().stop_instances().instance_ids(&id).send().await.unwrap();
+        let plan = engine.plan(&stack).await.unwrap();
+        let drift = &plan.data().drift[0].fields;
+        let words: Vec<String> =
+            drift.iter().map(|it| format!("{}: {} -> {}", it.path, it.old, it.new)).collect();
+        assert_eq!(words, [r#"power: "running" -> "stopped""#]);
+        assert_eq!(plan.is_empty(), !starts, "{plan}");
+        engine.apply(plan).await.unwrap();
+        let again = engine.plan(&stack).await.unwrap();
+        assert!(again.is_empty() && again.data().drift.is_empty(), "{again}");
+        let seen = observe::one(site.aws.clients(), &id.as_str().into()).await.unwrap().unwrap();
+        assert_eq!(seen.state() == "running", starts);
+        let end = engine.plan(&stack).destroy().await.unwrap();
+        engine.apply(end).await.unwrap();
+    }
 }
 
 #[tokio::test]

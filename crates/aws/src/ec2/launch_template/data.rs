@@ -72,7 +72,7 @@ pub(super) fn request(inputs: &LaunchTemplate) -> types::RequestLaunchTemplateDa
         .build()
 }
 
-/// The inputs that a version's document comes from; name, description and tags are not in it.
+/// The inputs that a version's document comes from; the rest is not in it.
 pub(super) fn read(
     data: &types::ResponseLaunchTemplateData,
     declared: Option<&LaunchTemplate>,
@@ -132,6 +132,8 @@ pub(super) fn read(
         kernel_id: seen(&data.kernel_id),
         ram_disk_id: seen(&data.ram_disk_id),
         tag_specifications: data.tag_specifications().iter().map(LaunchTags::read).collect(),
+        default_version: None,
+        latest_version: None,
         tags: Tags::new(),
     }
 }

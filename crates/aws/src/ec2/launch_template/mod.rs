@@ -1,9 +1,13 @@
 //! Launch templates: what to launch, in versions that never change.
 //!
-//! A change makes a new version and makes it the default. What launches from the template decides
-//! for itself which version it follows: a machine or a group that is given
-//! [`LaunchTemplateOutputs::default_version`] changes with it, one that is given
-//! [`LaunchTemplateVersion::DEFAULT`] uses the new version at its next launch.
+//! A change of what a version holds makes a new version and makes it the default. What launches from
+//! the template decides for itself which version it follows: a machine or a group that is given
+//! [`LaunchTemplateOutputs::version`] changes with the program and with nothing else, one that is
+//! given [`LaunchTemplateVersion::DEFAULT`] uses whatever is the default at its next launch.
+//!
+//! A version never changes, but another hand can add versions and make one of them the default.
+//! That is drift of `default_version` and `latest_version`, never of what our own version holds: the
+//! default is set back to it, and no version is made for that.
 
 mod data;
 #[cfg(test)]
@@ -160,6 +164,14 @@ pub struct LaunchTemplate {
     #[serde(default)]
     #[resource(default, unordered, nested)]
     pub tag_specifications: Vec<LaunchTags>,
+    /// The default version, where it is not the one that this resource wrote. A program never sets
+    /// it; it is how drift shows, and it is set back.
+    pub default_version: Option<LaunchTemplateVersion>,
+    /// The newest version, where another hand made it. A program never sets it; it is how drift
+    /// shows. The version is left alone, for others may use it, but what launches from
+    /// [`LaunchTemplateVersion::LATEST`] gets it.
+    #[resource(defaulted)]
+    pub latest_version: Option<LaunchTemplateVersion>,
     /// Tags of the template itself.
     #[serde(default)]
     #[resource(default)]
@@ -176,7 +188,8 @@ pub struct LaunchTemplateOutputs {
     pub arn: Arn,
     /// The name.
     pub name: String,
-    /// The version that launches use if they name none: the one that has these inputs.
+    /// The version that this resource wrote last: the one that has these inputs. Only a change of the
+    /// inputs makes another; if someone deletes it, it is the default version.
     #[rustfmt::skip]
     #[output(recomputed_by(
         version_description, image_id, instance_type, key_name, iam_instance_profile,
@@ -186,8 +199,22 @@ pub struct LaunchTemplateOutputs {
         instance_initiated_shutdown_behavior, enclave, hibernation, auto_recovery, private_dns,
         bandwidth_weighting, license_configuration_arns, kernel_id, ram_disk_id, tag_specifications
     ))]
+    pub version: LaunchTemplateVersion,
+    /// The version that launches use if they name none. It is [`Self::version`], unless another hand
+    /// made it another: then what is given this output follows that hand. Prefer `version`.
+    #[rustfmt::skip]
+    #[output(recomputed_by(
+        version_description, image_id, instance_type, key_name, iam_instance_profile,
+        security_group_ids, network_interfaces, block_devices, user_data, user_data_base64, market,
+        capacity_reservation, placement, metadata_options, cpu_options, cpu_credits, monitoring,
+        ebs_optimized, disable_api_termination, disable_api_stop,
+        instance_initiated_shutdown_behavior, enclave, hibernation, auto_recovery, private_dns,
+        bandwidth_weighting, license_configuration_arns, kernel_id, ram_disk_id, tag_specifications,
+        default_version
+    ))]
     pub default_version: LaunchTemplateVersion,
-    /// The newest version, be it by our hand or another's.
+    /// The newest version, be it by our hand or another's: what is given this output follows whoever
+    /// made a version last. Prefer [`Self::version`].
     #[rustfmt::skip]
     #[output(recomputed_by(
         version_description, image_id, instance_type, key_name, iam_instance_profile,
@@ -213,7 +240,13 @@ impl Lifecycle for LaunchTemplate {
         let Some(template) = templates(cx.client, OWNER_FILTER, owner).await?.pop() else {
             return Ok(None);
         };
-        look(cx.client, &template, Some(inputs)).await
+        // Its create makes version 1. Another one is ours only if it says what is declared.
+        let default = template.default_version_number.unwrap_or(1).to_string().into();
+        let seen = look(cx.client, &template, &default, Some(inputs)).await?;
+        if default.as_str() == FIRST || seen.as_ref().is_some_and(|seen| says(seen, inputs)) {
+            return Ok(seen);
+        }
+        look(cx.client, &template, &FIRST.into(), Some(inputs)).await
     }
 
     async fn read(
@@ -224,7 +257,9 @@ impl Lifecycle for LaunchTemplate {
         let found = templates(cx.client, "launch-template-name", names).await?;
         // A template of this name that is another one is not this template.
         match found.iter().find(|template| is(template, known)) {
-            Some(template) => look(cx.client, template, Some(&known.inputs)).await,
+            Some(template) => {
+                look(cx.client, template, &known.outputs.version, Some(&known.inputs)).await
+            }
             None => Ok(None),
         }
     }
@@ -236,16 +271,16 @@ impl Lifecycle for LaunchTemplate {
         let names = among.iter().map(|known| known.outputs.name.clone()).collect();
         let mut found = templates(clients, "launch-template-name", names).await?;
         found.retain(|template| among.iter().any(|known| is(template, known)));
-        let versions = versions::defaults(clients, &found).await?;
-        let look = |template: &types::LaunchTemplate| {
-            let version = versions.iter().find(|version| {
-                version.launch_template_id == template.launch_template_id
-                    && version.version_number == template.default_version_number
-            })?;
+        let ours = |template: &types::LaunchTemplate| {
             let known = among.iter().find(|known| is(template, known));
-            Some(observe(clients, template, version, known.map(|known| &known.inputs)))
+            known.map(|known| &known.outputs.version)
         };
-        found.iter().filter_map(look).collect()
+        let versions = versions::of_all(clients, &found, ours).await?;
+        let look = |(template, version): (&types::LaunchTemplate, Option<_>)| {
+            let known = among.iter().find(|known| is(template, known));
+            Some(observe(clients, template, &version?, known.map(|known| &known.inputs)))
+        };
+        found.iter().zip(versions).filter_map(look).collect()
     }
 
     async fn create(
@@ -268,18 +303,23 @@ impl Lifecycle for LaunchTemplate {
             .await
             .named(CALL)?;
         let template = answer.launch_template.ok_or_else(|| incomplete(CALL, "launch template"))?;
-        Ok(outputs(cx.client, &template)?)
+        Ok(outputs(cx.client, &template, FIRST.into())?)
     }
 
     async fn settle(
         cx: &Context<'_, Clients>,
         known: &Known<Self>,
     ) -> Result<Settled<Self>, ProviderError> {
-        // A default version that is older than ours is an answer from before our change.
-        let wanted = versions::number(&known.outputs.default_version);
+        // A version that is older than ours is an answer from before our change.
+        let number = |outputs: &LaunchTemplateOutputs| {
+            (versions::number(&outputs.version), versions::number(&outputs.default_version))
+        };
+        let (version, default) = number(&known.outputs);
         Ok(match Self::read(cx, known).await? {
-            Some(observed) if versions::number(&observed.outputs.default_version) >= wanted => {
-                Settled::Ready(observed)
+            Some(seen)
+                if number(&seen.outputs).0 >= version && number(&seen.outputs).1 >= default =>
+            {
+                Settled::Ready(seen)
             }
             _ => Settled::Pending(wait::SHORT),
         })
@@ -293,11 +333,16 @@ impl Lifecycle for LaunchTemplate {
     ) -> Result<LaunchTemplateOutputs, ProviderError> {
         let (id, had) = (&known.outputs.id, &known.inputs.tags);
         tags::update(cx.client, cx.identity, id.as_str(), had, &inputs.tags, changes).await?;
-        if changes.paths().iter().all(|path| path.top() == "tags") {
-            return Ok(known.outputs.clone());
+        if changes.paths().iter().any(|path| !BESIDE_VERSIONS.contains(&path.top())) {
+            let (template, version) = versions::add(cx, known, inputs).await?;
+            return outputs(cx.client, &template, version);
         }
-        let template = versions::add(cx, known, inputs).await?;
-        outputs(cx.client, &template)
+        let version = &known.outputs.version;
+        if changes.touches("default_version") && known.outputs.default_version != *version {
+            let template = versions::set_back(cx.client, &known.outputs).await?;
+            return outputs(cx.client, &template, version.clone());
+        }
+        Ok(known.outputs.clone())
     }
 
     async fn delete(
@@ -327,9 +372,20 @@ impl Lifecycle for LaunchTemplate {
                 check.problem(&format!("{at}.tags"), message);
             }
         }
+        for field in ["default_version", "latest_version"] {
+            if check.is_set(field) {
+                check.problem(field, "it shows what another hand did: expected it not to be set");
+            }
+        }
         tags::check(check, "tags");
     }
 }
+
+/// The version that a create makes.
+const FIRST: &str = "1";
+
+/// The inputs that are not in a version.
+const BESIDE_VERSIONS: [&str; 4] = ["name", "default_version", "latest_version", "tags"];
 
 async fn templates(
     clients: &Clients,
@@ -343,45 +399,60 @@ fn is(template: &types::LaunchTemplate, known: &Known<LaunchTemplate>) -> bool {
     template.launch_template_id.as_deref() == Some(known.outputs.id.as_str())
 }
 
+/// Whether the version that was seen is what `inputs` make.
+fn says(seen: &Observed<LaunchTemplate>, inputs: &LaunchTemplate) -> bool {
+    let LaunchTemplate { name, default_version, latest_version, tags, .. } = inputs.clone();
+    let seen = seen.inputs.clone();
+    LaunchTemplate { name, default_version, latest_version, tags, ..seen } == *inputs
+}
+
 async fn look(
     clients: &Clients,
     template: &types::LaunchTemplate,
+    ours: &LaunchTemplateVersion,
     declared: Option<&LaunchTemplate>,
 ) -> Result<Option<Observed<LaunchTemplate>>, ProviderError> {
-    let version = versions::default_of(clients, template).await?;
+    let version = versions::ours(clients, template, ours).await?;
     version.map(|version| observe(clients, template, &version, declared)).transpose()
 }
 
 fn outputs(
     clients: &Clients,
     template: &types::LaunchTemplate,
+    version: LaunchTemplateVersion,
 ) -> Result<LaunchTemplateOutputs, ProviderError> {
     const CALL: &str = "ec2:DescribeLaunchTemplates";
     let id: LaunchTemplateId =
         seen(&template.launch_template_id).ok_or_else(|| incomplete(CALL, "id"))?;
     let name = template.launch_template_name.clone().ok_or_else(|| incomplete(CALL, "name"))?;
-    let version =
-        |number: Option<i64>| LaunchTemplateVersion::from(number.unwrap_or(1).to_string());
+    let of = |number: Option<i64>| LaunchTemplateVersion::from(number.unwrap_or(1).to_string());
     Ok(LaunchTemplateOutputs {
         arn: clients.arn("ec2", None, &format!("launch-template/{id}")),
         id,
         name,
-        default_version: version(template.default_version_number),
-        latest_version: version(template.latest_version_number),
+        version,
+        default_version: of(template.default_version_number),
+        latest_version: of(template.latest_version_number),
     })
 }
 
+/// The template as `version` has it, which is ours.
 fn observe(
     clients: &Clients,
     template: &types::LaunchTemplate,
     version: &types::LaunchTemplateVersion,
     declared: Option<&LaunchTemplate>,
 ) -> Result<Observed<LaunchTemplate>, ProviderError> {
-    let outputs = outputs(clients, template)?;
+    const CALL: &str = "ec2:DescribeLaunchTemplateVersions";
+    let number = version.version_number.ok_or_else(|| incomplete(CALL, "version number"))?;
+    let outputs = outputs(clients, template, number.to_string().into())?;
     let data = version.launch_template_data.as_ref();
-    let data = data.ok_or_else(|| incomplete("ec2:DescribeLaunchTemplateVersions", "data"))?;
+    let data = data.ok_or_else(|| incomplete(CALL, "data"))?;
+    let foreign = |of: &LaunchTemplateVersion| (*of != outputs.version).then(|| of.clone());
     let inputs = LaunchTemplate {
         name: Some(outputs.name.clone()),
+        default_version: foreign(&outputs.default_version),
+        latest_version: foreign(&outputs.latest_version),
         version_description: seen(&version.version_description),
         tags: tags::own(clients, tags::map(template.tags()), declared.map(|inputs| &inputs.tags)),
         ..data::read(data, declared)
