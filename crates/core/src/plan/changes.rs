@@ -32,7 +32,7 @@ pub(super) fn drifted_from(of: &ResourceType, left: &Value, seen: &Seen) -> Vec<
     if *left == seen.inputs {
         return Vec::new();
     }
-    diff(of.inputs, left, &seen.inputs, Against::Seen, Cause::Drift)
+    diff(of.inputs, left, &seen.inputs, Against::Left, Cause::Drift)
 }
 
 pub(super) fn is_ignored(change: &FieldChange, ignored: &[Path]) -> bool {
@@ -53,7 +53,7 @@ pub(super) fn keep_ignored(
         let drifted = seen.filter(|seen| {
             let left = baseline::left(row, seen);
             let (left, is) = (at(&left, field.name), at(&seen.inputs, field.name));
-            !field.write_only && !same(field, left, is, Against::Seen)
+            !field.write_only && !same(field, left, is, Against::Left)
         });
         let from = drifted.map_or(&row.inputs, |seen| &seen.inputs);
         baseline::put(desired, path.segments(), path.of(from).cloned());
@@ -113,12 +113,12 @@ fn reconcile(
         changes.retain(|change| change.path.top() != field.name);
         return;
     }
-    if same(field, left, is, Against::Seen) {
+    if same(field, left, is, Against::Left) {
         return;
     }
     // Only what drifted is put back. What the cloud merely writes in another way stays.
     let (left, is, wanted) = (only(field, left), only(field, is), only(field, wanted));
-    let drifted = diff(of.inputs, &left, &is, Against::Seen, Cause::Drift);
+    let drifted = diff(of.inputs, &left, &is, Against::Left, Cause::Drift);
     let drifted: Vec<Path> = drifted.iter().map(|change| change.path.unit()).collect();
     let mut wants = diff(of.inputs, &is, &wanted, Against::Seen, Cause::Drift);
     wants.retain(|change| drifted.iter().any(|path| meet(path, &change.path.unit())));

@@ -39,8 +39,11 @@ pub struct FieldChange {
 pub(crate) enum Against {
     /// Inputs that were sent: every field counts.
     Sent,
-    /// A state that was observed: what the cloud never gives back does not count.
+    /// A state that was observed, with what the program wants: what the cloud never gives back does
+    /// not count.
     Seen,
+    /// The state that was left, with the one observed: the same, and the program's wish is no part.
+    Left,
 }
 
 /// The fields in which `new` differs from `old`.
@@ -140,11 +143,11 @@ impl Differ {
         for field in schema.fields {
             let old = old.get(field.name).unwrap_or(&Value::Null);
             let new = new.get(field.name).unwrap_or(&Value::Null);
-            if old == new || (self.against == Against::Seen && field.write_only) {
+            if old == new || (self.against != Against::Sent && field.write_only) {
                 continue;
             }
             // What the program leaves to the cloud is the cloud's.
-            if field.defaulted && new.is_null() {
+            if field.defaulted && new.is_null() && self.against != Against::Left {
                 continue;
             }
             let path = at.join(Segment::Key(field.name.into()));

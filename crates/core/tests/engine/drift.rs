@@ -257,3 +257,18 @@ async fn what_a_cut_off_create_left_undone_is_done_in_place() {
         assert!(plan.contains("nothing to do"), "{plan}");
     }
 }
+
+#[tokio::test]
+async fn a_value_that_is_taken_away_is_drift_also_where_the_cloud_could_choose() {
+    let world = World::new();
+    let program = |s: &mut Scope<'_>| {
+        s.add("a", Thing::builder().zone("zone-b").build());
+    };
+    world.settle(program).await;
+    world.cloud.edit("a#1", "zone", Value::Null);
+    assert_eq!(world.settle(program).await, ["update a"]);
+    assert_eq!(
+        text(world.cloud.object("a#1").unwrap().inputs.get("zone")).as_deref(),
+        Some("zone-b")
+    );
+}
