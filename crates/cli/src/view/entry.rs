@@ -4,7 +4,7 @@ use formwork_core::{Action, Cause, FieldChange, Reason, ResourceType, Step, valu
 
 use super::{
     Layout,
-    alike::{self, Texts},
+    alike::{self, Text, Texts, VARIOUS},
     text::{folded, padded, truncated, width},
     value::{leaves, pair, shown},
 };
@@ -16,6 +16,8 @@ pub(super) struct Field {
     old: String,
     new: String,
     note: String,
+    /// Whether the new value is not known yet, so that the old one says little.
+    unknown: bool,
 }
 
 /// One resource.
@@ -29,6 +31,8 @@ pub(super) struct Entry {
     /// The most telling inputs of something new.
     summary: String,
     pub(super) fields: Vec<Field>,
+    /// The object's own id, where it is known.
+    id: String,
     /// All inputs, where they are shown.
     inputs: Vec<(String, String)>,
     /// What makes two entries differ although it is not shown.
@@ -52,11 +56,26 @@ impl Field {
         if old == new && change.old.has_secret() {
             notes.push("another secret");
         }
-        Self { path: change.path.to_string(), old, new, note: notes.join(", ") }
+        Self {
+            path: change.path.to_string(),
+            old,
+            new,
+            note: notes.join(", "),
+            unknown: change.new == Value::Unknown,
+        }
     }
 
-    fn texts(&self) -> Texts {
-        vec![self.path.clone(), self.old.clone(), self.new.clone(), self.note.clone()]
+    /// Its texts; `own` is what the resource alone has, such as its id.
+    fn texts(&self, own: &str) -> Texts {
+        let text = |text: &str| Text::without(text, own);
+        let old = if self.unknown { Text::own(self.old.clone()) } else { text(&self.old) };
+        vec![self.path.clone().into(), old, text(&self.new), self.note.clone().into()]
+    }
+
+    /// This field with the texts of its family.
+    fn with_texts(&self, texts: &mut impl Iterator<Item = String>) -> Self {
+        let mut next = || texts.next().unwrap_or_default();
+        Self { path: next(), old: next(), new: next(), note: next(), unknown: self.unknown }
     }
 }
 
@@ -85,6 +104,7 @@ impl Entry {
             why: why.join("; "),
             summary: if new { summary(&step.inputs, types(&step.kind)) } else { String::new() },
             fields: step.changes.iter().map(|change| Field::new(change, false)).collect(),
+            id: String::new(),
             inputs: if new && layout.verbose { leaves(&step.inputs) } else { Vec::new() },
             hidden: if new { step.inputs.to_string() } else { String::new() },
             count: 1,
@@ -100,6 +120,7 @@ impl Entry {
             why: if drift.gone { "gone".to_owned() } else { String::new() },
             summary: drift.physical_id.clone(),
             fields: drift.fields.iter().map(|change| Field::new(change, true)).collect(),
+            id: drift.physical_id.clone(),
             inputs: Vec::new(),
             hidden: String::new(),
             count: 1,
@@ -107,28 +128,25 @@ impl Entry {
     }
 
     fn texts(&self) -> Texts {
-        let mut texts = vec![
-            self.address.clone(),
-            self.sign.to_owned(),
-            self.kind.clone(),
-            self.why.clone(),
-            self.summary.clone(),
+        let mut texts: Texts = vec![
+            self.address.clone().into(),
+            self.sign.into(),
+            self.kind.clone().into(),
+            self.why.clone().into(),
+            Text::without(self.summary.clone(), &self.id),
         ];
-        texts.extend(self.fields.iter().flat_map(Field::texts));
+        texts.extend(self.fields.iter().flat_map(|field| field.texts(&self.id)));
         texts
     }
 
     /// This entry with the texts of its family.
-    fn with_texts(&self, texts: Texts, count: usize) -> Self {
+    fn with_texts(&self, texts: Vec<String>, count: usize) -> Self {
         let mut texts = texts.into_iter();
         let mut next = || texts.next().unwrap_or_default();
         let address = next();
         let (_sign, kind, why, summary) = (next(), next(), next(), next());
-        let fields = self
-            .fields
-            .iter()
-            .map(|_| Field { path: next(), old: next(), new: next(), note: next() })
-            .collect();
+        let summary = if summary == VARIOUS { String::new() } else { summary };
+        let fields = self.fields.iter().map(|field| field.with_texts(&mut texts)).collect();
         Self { address, kind, why, summary, fields, count, ..self.clone() }
     }
 }
@@ -136,7 +154,8 @@ impl Entry {
 /// Entries that are alike, as one each.
 pub(super) fn collapsed(entries: Vec<Entry>) -> Vec<Entry> {
     let texts: Vec<Texts> = entries.iter().map(Entry::texts).collect();
-    let hidden: Vec<Texts> = entries.iter().map(|entry| vec![entry.hidden.clone()]).collect();
+    let hidden: Vec<Texts> =
+        entries.iter().map(|entry| vec![entry.hidden.clone().into()]).collect();
     alike::families(&texts, &hidden)
         .into_iter()
         .map(|family| entries[family.members[0]].with_texts(family.texts, family.members.len()))
@@ -282,20 +301,18 @@ fn field_line(field: &Field, longest: usize, layout: &Layout) -> String {
 }
 
 fn alike_fields(fields: &[Field]) -> Vec<Field> {
-    let texts: Vec<Texts> = fields.iter().map(Field::texts).collect();
+    let texts: Vec<Texts> = fields.iter().map(|field| field.texts("")).collect();
     alike::families(&texts, &[])
         .into_iter()
-        .map(|family| {
-            let mut texts = family.texts.into_iter();
-            let mut next = || texts.next().unwrap_or_default();
-            Field { path: next(), old: next(), new: next(), note: next() }
-        })
+        .map(|family| fields[family.members[0]].with_texts(&mut family.texts.into_iter()))
         .collect()
 }
 
 fn input_lines(inputs: &[(String, String)], layout: &Layout) -> String {
-    let texts: Vec<Texts> =
-        inputs.iter().map(|(path, value)| vec![path.clone(), value.clone()]).collect();
+    let texts: Vec<Texts> = inputs
+        .iter()
+        .map(|(path, value)| vec![path.clone().into(), value.clone().into()])
+        .collect();
     let mut rows: Vec<(String, String)> = Vec::new();
     for family in alike::families(&texts, &[]) {
         let mut texts = family.texts.into_iter();

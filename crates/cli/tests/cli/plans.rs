@@ -210,3 +210,34 @@ async fn colours_are_for_terminals_that_want_them() {
     let desk = desk.env("NO_COLOR", "1");
     assert!(!desk.run("plan").await.both().contains('\u{1b}'));
 }
+
+#[tokio::test]
+async fn what_differs_in_its_own_id_alone_is_one_line_too() {
+    let desk = Desk::new();
+    desk.run("up --count 5 --driver 1").await;
+    desk.cloud.lose("node-node-2.1");
+    desk.run("up --count 5 --driver 1").await;
+    assert_snapshot!(desk.run("plan --count 5 --driver 1 --cidr 10.1.0.0/16").await.out, @r#"
+    network
+      ± network  demo:net/network  (new one comes first)
+          cidr  "10.0.0.0/16" -> "10.1.0.0/16"  (forces replacement)
+    compute
+      ± node-{0..4}  demo:compute/node  (5 alike)  (new one comes first)
+          network  "net-network.1" -> (known after apply)  (forces replacement)
+    drivers
+      ± node-{0..4}-driver  demo:node/driver  (5 alike)  (new one comes first)
+          node  "node-node-{0..4}.{1..2}" -> (known after apply)  (forces replacement)
+    outputs
+        login    [secret] -> (known after apply)
+        network  "net-network.1" -> (known after apply)
+
+    Plan: 11 to replace, 0 unchanged.
+    "#);
+    for id in ["0.1", "1.1", "2.2", "3.1", "4.1"] {
+        desk.cloud.tamper(&format!("node-node-{id}"), "size", "huge");
+    }
+    assert_snapshot!(desk.run("drift --count 5 --driver 1").await.out, @r#"
+    ~ node-{0..4}  demo:compute/node  (5 alike)  node-node-{0..4}.{1..2}
+        size  "small" -> "huge"
+    "#);
+}
