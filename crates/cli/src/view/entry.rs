@@ -5,8 +5,8 @@ use formwork_core::{Action, Cause, FieldChange, Reason, ResourceType, Step, valu
 use super::{
     Layout,
     alike::{self, Text, Texts, VARIOUS},
-    text::{folded, padded, truncated, width},
-    value::{leaves, pair, shown},
+    text::{folded, padded, plain, truncated, width},
+    value::{both_shown, leaves, pair, shown},
 };
 
 /// A field that changes.
@@ -52,12 +52,12 @@ impl Field {
         if change.cause == Cause::Drift && !drift {
             notes.push("drifted");
         }
-        let (old, new) = (shown(&change.old), shown(&change.new));
+        let (old, new) = both_shown(&change.old, &change.new);
         if old == new && change.old.has_secret() {
             notes.push("another secret");
         }
         Self {
-            path: change.path.to_string(),
+            path: plain(&change.path.to_string()).into_owned(),
             old,
             new,
             note: notes.join(", "),
@@ -101,7 +101,7 @@ impl Entry {
             sign: step.symbol(),
             address: step.address.to_string(),
             kind: step.kind.clone(),
-            why: why.join("; "),
+            why: plain(&why.join("; ")).into_owned(),
             summary: if new { summary(&step.inputs, types(&step.kind)) } else { String::new() },
             fields: step.changes.iter().map(|change| Field::new(change, false)).collect(),
             id: String::new(),
@@ -118,9 +118,9 @@ impl Entry {
             address: drift.address.to_string(),
             kind: drift.kind.clone(),
             why: if drift.gone { "gone".to_owned() } else { String::new() },
-            summary: drift.physical_id.clone(),
+            summary: plain(&drift.physical_id).into_owned(),
             fields: drift.fields.iter().map(|change| Field::new(change, true)).collect(),
-            id: drift.physical_id.clone(),
+            id: plain(&drift.physical_id).into_owned(),
             inputs: Vec::new(),
             hidden: String::new(),
             count: 1,
@@ -168,9 +168,9 @@ fn summary(inputs: &Value, of: Option<&ResourceType>) -> String {
     let Some(of) = of else { return String::new() };
     let short = |name: &str| {
         let value = inputs.get(name)?;
-        let plain = matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(true));
-        let text = value.to_string();
-        (plain && width(&text) <= 32).then(|| format!("{name} {text}"))
+        let simple = matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(true));
+        let text = shown(value);
+        (simple && width(&text) <= 32).then(|| format!("{name} {text}"))
     };
     let required = of.inputs.fields.iter().filter(|field| field.required && !field.json);
     let mut told: Vec<String> = required.filter_map(|field| short(field.name)).take(3).collect();
@@ -323,10 +323,11 @@ fn input_lines(inputs: &[(String, String)], layout: &Layout) -> String {
 
 /// Names and values, aligned; a value that does not fit stands under its name.
 pub(super) fn pairs(rows: &[(String, String)], indent: usize, layout: &Layout) -> String {
+    let rows: Vec<_> = rows.iter().map(|(name, value)| (plain(name), plain(value))).collect();
     let longest = rows.iter().map(|(name, _)| width(name)).max().unwrap_or(0).min(40);
     let margin = " ".repeat(indent);
     let mut page = String::new();
-    for (name, value) in rows {
+    for (name, value) in &rows {
         let start = indent + longest.max(width(name)) + 2;
         if layout.width.is_none_or(|columns| start + width(value) <= columns) {
             page.push_str(&format!("{margin}{}  {value}\n", padded(name, longest)));

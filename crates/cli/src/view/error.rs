@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     Layout,
-    text::{folded, natural},
+    text::{folded, natural, plain},
 };
 use crate::error::{CliError, Doing, provider_advice};
 
@@ -149,7 +149,7 @@ impl Page {
 
     fn item(&mut self, title: &str, lines: &[String]) {
         let paint = self.layout.paint;
-        let title = folded(title, 4, self.layout.width);
+        let title = folded(&plain(title), 4, self.layout.width);
         let title = paint.bold(title.trim());
         self.text.push_str(&format!("\n  {} {title}\n", paint.red("×")));
         for line in lines {

@@ -241,3 +241,26 @@ async fn what_differs_in_its_own_id_alone_is_one_line_too() {
         size  "small" -> "huge"
     "#);
 }
+
+#[tokio::test]
+async fn control_characters_in_names_and_values_break_no_line() {
+    let desk = Desk::new();
+    desk.run("up --count 0").await;
+    desk.file("s.json", r#"{"labels": ["new\nline\u001b[2J"]}"#);
+    let plan = desk.run("plan --count 0 --config s.json").await;
+    assert_snapshot!(plan.out, @r#"
+    network
+      ~ network  demo:net/network
+          tags.new\nline\u{1b}[2J  (none) -> "NEW\nLINE\u{1b}[2J"
+
+    Plan: 1 to update, 0 unchanged.
+    "#);
+    desk.run("up --count 0 --config s.json").await;
+    let everything =
+        ["state show network", "up -v --count 0 --replace network", "drift", "destroy"];
+    for line in everything {
+        let printed = desk.run(&format!("{line} --config s.json")).await.both();
+        assert!(!printed.contains('\u{1b}'), "{printed:?}");
+        assert!(!printed.contains("new\nline"), "{printed}");
+    }
+}
