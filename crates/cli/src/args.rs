@@ -172,7 +172,8 @@ pub(crate) enum Builtin {
 pub(crate) enum StateCommand {
     /// List what is recorded
     List,
-    /// Show all that is recorded of one resource
+    /// Show all that is recorded of one resource; as JSON a list, for what was replaced may still
+    /// be there beside it
     Show {
         /// Its address, as `state list` shows it
         address: String,
@@ -284,6 +285,11 @@ pub(crate) fn innermost(mut matches: &ArgMatches) -> &ArgMatches {
         matches = inner;
     }
     matches
+}
+
+/// Whether JSON is asked for, for errors that come before anything is parsed.
+pub(crate) fn wants_json(args: &[std::ffi::OsString]) -> bool {
+    args.iter().skip(1).take_while(|arg| *arg != "--").any(|arg| arg == "--json")
 }
 
 /// The file that `--config` names, found before anything is parsed, for the file has a say in that.

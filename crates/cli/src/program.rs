@@ -200,6 +200,7 @@ impl Program {
         console: Console,
         mut outside: Outside,
     ) -> Result<Exit, (Console, CliError)> {
+        let console = console.with(ColorWhen::Auto, args::wants_json(&args), false);
         let (matches, more) = match self.parse(&args, &console, &mut outside) {
             Ok(parsed) => parsed,
             Err(error) => return Err((console, error)),
