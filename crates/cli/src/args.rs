@@ -229,14 +229,16 @@ impl Parts<'_> {
             refuse_clash(&command, &arg, "the cloud's flag")?;
             command = command.arg(arg.help_heading("Cloud").global(true).required(false));
         }
-        Ok(command)
+        // A number that is too small is a wrong value, and no unknown flag.
+        Ok(command.mut_args(|arg| match arg.get_action().takes_values() {
+            true => arg.allow_negative_numbers(true),
+            false => arg,
+        }))
     }
 
     /// The whole command line, made of [`Parts::flags`] with whatever defaults they got.
     pub(crate) fn complete(&self, flags: Command) -> Result<Command, CliError> {
-        let mut command = Builtin::augment_subcommands(flags)
-            .subcommand_required(false)
-            .disable_help_subcommand(true);
+        let mut command = Builtin::augment_subcommands(flags).subcommand_required(false);
         for extra in self.commands {
             let extra = extra.command();
             if command.get_subcommands().any(|other| other.get_name() == extra.get_name()) {

@@ -207,7 +207,10 @@ impl Page {
                 (Some(field), address) => format!("{address}.{field}"),
                 (None, address) => address.to_owned(),
             };
-            let at = format!("declared at {}", problem.declared_at);
+            let at = match problem.declared_at.strip_prefix("--") {
+                Some(flag) => format!("given with --{flag}"),
+                None => format!("declared at {}", problem.declared_at),
+            };
             self.item(&title, &[problem.message.clone(), at]);
         }
     }
