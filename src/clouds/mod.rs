@@ -20,8 +20,8 @@ use formwork_cli::{CloudContext, clap::Arg};
 fn region(cx: &CloudContext<'_>) -> Option<String> {
     let flag = cx.matches.try_get_one::<String>("region").ok().flatten().cloned();
     let setting = || cx.settings.get("region")?.as_str().map(str::to_owned);
-    let environment =
-        || cx.env.get("AWS_REGION").or_else(|| cx.env.get("AWS_DEFAULT_REGION")).cloned();
+    let set = |name: &str| cx.env.get(name).filter(|value| !value.is_empty()).cloned();
+    let environment = || set("AWS_REGION").or_else(|| set("AWS_DEFAULT_REGION"));
     flag.or_else(setting).or_else(environment)
 }
 

@@ -1,6 +1,9 @@
 //! `sandbox serve`: the sandbox on loopback, for the aws CLI and for any SDK.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr},
+};
 
 use formwork_cli::{
     CliError, CommandContext, Exit, ExtraCommand,
@@ -52,7 +55,12 @@ impl ExtraCommand for SandboxCommand {
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
             let server = sandbox.serve(address).await.map_err(|error| fail(&error))?;
             let endpoint = server.endpoint();
-            cx.console.line(&endpoint);
+            if cx.console.is_json() {
+                let event = [("event", "serving"), ("endpoint", endpoint.as_str())];
+                cx.console.json_line(&BTreeMap::from(event));
+            } else {
+                cx.console.line(&endpoint);
+            }
             cx.console.note(&format!(
                 "Serving {}. Other commands go through it while it runs. Try, with any credentials:\n  \
                  AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x aws --region {REGION} --endpoint-url \

@@ -13,6 +13,11 @@ use crate::{
     view,
 };
 
+/// Whether a plan is shown to people: after `--json` only before they are asked about it.
+pub(crate) fn is_read(run: &Run<'_>, session: &Session) -> bool {
+    !run.console.is_json() || (session.cloud.real && can_ask(run))
+}
+
 /// Gets the user's consent to `plan`.
 pub(crate) async fn changes(run: &Run<'_>, session: &Session, plan: &Plan) -> Result<(), CliError> {
     if !session.cloud.real || !plan.steps().any(|step| step.action.mutates()) {

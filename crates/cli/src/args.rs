@@ -172,7 +172,8 @@ pub(crate) enum Builtin {
 pub(crate) enum StateCommand {
     /// List what is recorded
     List,
-    /// Show all that is recorded of one resource
+    /// Show all that is recorded of one resource; as JSON a list, for what was replaced may still
+    /// be there beside it
     Show {
         /// Its address, as `state list` shows it
         address: String,
@@ -228,14 +229,16 @@ impl Parts<'_> {
             refuse_clash(&command, &arg, "the cloud's flag")?;
             command = command.arg(arg.help_heading("Cloud").global(true).required(false));
         }
-        Ok(command)
+        // A number that is too small is a wrong value, and no unknown flag.
+        Ok(command.mut_args(|arg| match arg.get_action().takes_values() {
+            true => arg.allow_negative_numbers(true),
+            false => arg,
+        }))
     }
 
     /// The whole command line, made of [`Parts::flags`] with whatever defaults they got.
     pub(crate) fn complete(&self, flags: Command) -> Result<Command, CliError> {
-        let mut command = Builtin::augment_subcommands(flags)
-            .subcommand_required(false)
-            .disable_help_subcommand(true);
+        let mut command = Builtin::augment_subcommands(flags).subcommand_required(false);
         for extra in self.commands {
             let extra = extra.command();
             if command.get_subcommands().any(|other| other.get_name() == extra.get_name()) {
@@ -284,6 +287,11 @@ pub(crate) fn innermost(mut matches: &ArgMatches) -> &ArgMatches {
         matches = inner;
     }
     matches
+}
+
+/// Whether JSON is asked for, for errors that come before anything is parsed.
+pub(crate) fn wants_json(args: &[std::ffi::OsString]) -> bool {
+    args.iter().skip(1).take_while(|arg| *arg != "--").any(|arg| arg == "--json")
 }
 
 /// The file that `--config` names, found before anything is parsed, for the file has a say in that.

@@ -124,7 +124,7 @@ impl Console {
     }
 
     /// Prints one JSON value as a line.
-    pub(crate) fn json_line(&self, value: &impl serde::Serialize) {
+    pub fn json_line(&self, value: &impl serde::Serialize) {
         match serde_json::to_string(value) {
             Ok(text) => self.line(&text),
             Err(error) => self.note(&format!("this can not be written as JSON: {error}")),

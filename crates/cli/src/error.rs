@@ -120,8 +120,14 @@ impl CliError {
         there: impl IntoIterator<Item = &'a str>,
     ) -> Self {
         let there: Vec<&str> = there.into_iter().collect();
+        let mut within: Vec<&str> =
+            there.iter().copied().filter(|other| other.contains(name)).take(8).collect();
+        within.dedup();
         let help = match nearest(name, there.iter().copied()) {
             Some(near) => Some(format!("did you mean `{near}`?")),
+            None if !within.is_empty() && !name.is_empty() => {
+                Some(format!("did you mean {}?", within.join(", ")))
+            }
             None if there.is_empty() => Some(format!("there is no {what} at all")),
             None if there.len() <= 12 => Some(format!("there is {}", there.join(", "))),
             None => None,

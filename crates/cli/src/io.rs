@@ -90,13 +90,29 @@ impl Stream {
         match self.size {
             Size::Plain => None,
             Size::Fixed(columns, lines) => Some((columns, lines)),
-            Size::Ask => Some(terminal_size::terminal_size().map_or(
-                (80, 24),
-                |(terminal_size::Width(columns), terminal_size::Height(lines))| {
-                    (usize::from(columns), usize::from(lines))
-                },
-            )),
+            Size::Ask => {
+                let (columns, lines) = window();
+                Some((columns.unwrap_or(80), lines.unwrap_or(24)))
+            }
         }
+    }
+}
+
+/// Columns and lines of the terminal; either may be unknown, which terminals say as 0.
+fn window() -> (Option<usize>, Option<usize>) {
+    let known = |n: u16| (n > 0).then_some(usize::from(n));
+    #[cfg(unix)]
+    {
+        use rustix::termios::tcgetwinsize;
+        let size = tcgetwinsize(std::io::stdout())
+            .or_else(|_| tcgetwinsize(std::io::stderr()))
+            .or_else(|_| tcgetwinsize(std::io::stdin()));
+        size.map_or((None, None), |size| (known(size.ws_col), known(size.ws_row)))
+    }
+    #[cfg(not(unix))]
+    match terminal_size::terminal_size() {
+        Some((columns, lines)) => (known(columns.0), known(lines.0)),
+        None => (None, None),
     }
 }
 

@@ -200,6 +200,7 @@ impl Program {
         console: Console,
         mut outside: Outside,
     ) -> Result<Exit, (Console, CliError)> {
+        let console = console.with(ColorWhen::Auto, args::wants_json(&args), false);
         let (matches, more) = match self.parse(&args, &console, &mut outside) {
             Ok(parsed) => parsed,
             Err(error) => return Err((console, error)),
@@ -272,7 +273,9 @@ impl Program {
         console: &Console,
         outside: &mut Outside,
     ) -> Result<(clap::ArgMatches, Vec<settings::Entry>), CliError> {
-        for (name, value) in settings::read_dotenv(&outside.dir)? {
+        let dotenv = settings::read_dotenv(&outside.dir)?;
+        let variables = settings::variables(&outside.env, &dotenv);
+        for (name, value) in dotenv {
             outside.env.entry(name).or_insert(value);
         }
         let entries = match args::config_file(args) {
@@ -295,7 +298,7 @@ impl Program {
         let flags = parts.flags()?;
         let names: Vec<String> =
             flags.get_arguments().map(|arg| arg.get_id().to_string()).collect();
-        let (flags, more) = settings::apply(flags, &outside.env, entries, args::FIXED)?;
+        let (flags, more) = settings::apply(flags, &variables, entries, args::FIXED)?;
         let width = console.out_layout().width.unwrap_or(100);
         let command = parts.complete(flags)?.term_width(width);
         let matches =

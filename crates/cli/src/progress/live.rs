@@ -7,7 +7,7 @@ use formwork_core::{Event, Summary};
 use super::{FRAME, View, model::Model, sentence};
 use crate::{
     console::Console,
-    view::{Paint, seconds, truncated},
+    view::{Paint, plain, seconds, truncated},
 };
 
 /// At most so many running steps are shown.
@@ -110,7 +110,7 @@ fn frame(model: &Model, now: Instant, columns: usize, lines: usize, paint: Paint
         let doing = sentence::present(&step.of);
         let time = elapsed(step.since);
         let line = format!("  {time:>8}  {doing} {}{note}", step.of.address);
-        frame.push(paint.dim(&fit(&line.replace('\n', " "))));
+        frame.push(paint.dim(&fit(&plain(&line.replace('\n', " ")))));
     }
     if shown < running.len() && room > 0 {
         frame.push(paint.dim(&fit(&format!("  and {} more", running.len() - shown))));

@@ -8,7 +8,7 @@ use formwork_core::{Event, StepId, Summary};
 use super::{View, model::Model, sentence};
 use crate::{
     console::Console,
-    view::{Paint, seconds},
+    view::{Paint, plain, seconds},
 };
 
 /// With more steps than this, not every end is told.
@@ -48,6 +48,8 @@ impl View for Plain {
             Event::StepRetrying { of, in_ms, error } if self.retried.insert(of.step) => {
                 let wait = seconds(*in_ms);
                 let doing = sentence::present(of);
+                let error = error.to_string();
+                let error = plain(&error);
                 self.say(&format!("{doing} {}, again in {wait}: {error}", of.address), now);
             }
             Event::RunFinished { failed: 0, skipped: 0, elapsed_ms, .. } => {

@@ -2,7 +2,7 @@
 
 use formwork_core::{Action, Event, StepInfo, Summary};
 
-use crate::view::{Paint, seconds};
+use crate::view::{Paint, plain, seconds};
 
 const fn past(of: &StepInfo) -> &'static str {
     match (of.action, of.replacement) {
@@ -52,18 +52,19 @@ pub(super) fn lasting(event: &Event, summary: &Summary, paint: Paint) -> Option<
             let done = coloured(paint, of, past(of));
             let id = match physical_id {
                 Some(id) if !matches!(of.action, Action::Delete | Action::Forget) => {
-                    format!(" {}", paint.dim(id))
+                    format!(" {}", paint.dim(&plain(id)))
                 }
                 _ => String::new(),
             };
             Some(format!("{done} {}{id} ({})", of.address, seconds(*elapsed_ms)))
         }
         Event::StepFailed { of, elapsed_ms, error } => Some(format!(
-            "{} {} {} ({}): {error}",
+            "{} {} {} ({}): {}",
             paint.red("failed"),
             present(of),
             of.address,
-            seconds(*elapsed_ms)
+            seconds(*elapsed_ms),
+            plain(&error.to_string())
         )),
         Event::Cancelling { abort: false } => Some(
             paint.yellow("stopping: calls in flight are waited for; interrupt again to drop them"),

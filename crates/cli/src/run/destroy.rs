@@ -25,7 +25,9 @@ pub(super) async fn run(run: &Run<'_>) -> Result<Exit, CliError> {
         return Ok(Exit::Done);
     }
     let types = |kind: &str| session.engine.resource_type(kind);
-    run.console.human(&view::plan(plan.data(), &types, &layout));
+    if approve::is_read(run, &session) {
+        run.console.human(&view::plan(plan.data(), &types, &layout));
+    }
     approve::destruction(run, &session, &plan).await?;
     run.apply(&session, plan).await?;
     Ok(Exit::Done)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use formwork_core::{
-    Engine, Plan, PlanError, RefreshMode, Stack,
+    DeclareError, Engine, Plan, PlanError, RefreshMode, Stack,
     state::{Snapshot, StateStore},
     testing::MemoryStore,
 };
@@ -33,7 +33,21 @@ impl<'p> Run<'p> {
 
     /// Declares the stack; needs nothing but the program.
     pub(crate) fn declare(&self) -> Result<Stack, CliError> {
-        self.declared()?.stack(&self.stack)
+        self.stack_of(self.declared()?.as_ref())
+    }
+
+    fn stack_of(&self, declared: &dyn Declared) -> Result<Stack, CliError> {
+        let mut stack = declared.stack(&self.stack);
+        if let Err(CliError::Declare(DeclareError::Invalid { problems, .. })) = &mut stack
+            && self.flags.stack.is_some()
+        {
+            // What is wrong with the stack itself is its name, which the program did not give it.
+            for problem in problems.iter_mut().filter(|problem| problem.address.as_str().is_empty())
+            {
+                problem.declared_at = "--stack, or FORMWORK_STACK".to_owned();
+            }
+        }
+        stack
     }
 
     /// Whether it is known without opening the state that there is none.
@@ -71,7 +85,7 @@ impl<'p> Run<'p> {
     /// What `only_looks` leaves no trace.
     pub(crate) async fn open(&self, only_looks: bool) -> Result<Session, CliError> {
         let declared = self.declared()?;
-        let stack = declared.stack(&self.stack)?;
+        let stack = self.stack_of(declared.as_ref())?;
         for address in &self.flags.replace {
             let graph = stack.graph();
             let resources = || {

@@ -25,11 +25,14 @@ pub(super) async fn run(run: &Run<'_>) -> Result<Exit, CliError> {
         return Ok(Exit::Done);
     }
     let types = |kind: &str| session.engine.resource_type(kind);
-    run.console.human(&view::plan(plan.data(), &types, &layout));
+    if approve::is_read(run, &session) {
+        run.console.human(&view::plan(plan.data(), &types, &layout));
+    }
     approve::changes(run, &session, &plan).await?;
     let live = run.apply(&session, plan).await?;
     if run.console.is_json() {
         run.console.json_line(&json!({ "event": "outputs", "outputs": live.exports() }));
+        return Ok(Exit::Done);
     }
     run.console.human(&view::outputs(live.exports(), &layout));
     run.hint("drift", "to compare the cloud with this");

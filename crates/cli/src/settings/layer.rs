@@ -9,15 +9,16 @@ use clap::{
 };
 use formwork_core::value::Value;
 
-use super::Entry;
+use super::{Entry, Variable};
 use crate::error::CliError;
 
 /// `command` with the defaults that `env` and `entries` ask for, and the entries that are no flag.
+/// An empty variable is none.
 ///
 /// `fixed` names the flags that only the command line can set.
 pub(crate) fn apply(
     mut command: Command,
-    env: &BTreeMap<String, String>,
+    env: &BTreeMap<String, Variable>,
     mut entries: Vec<Entry>,
     fixed: &[&str],
 ) -> Result<(Command, Vec<Entry>), CliError> {
@@ -35,10 +36,15 @@ pub(crate) fn apply(
             return Err(CliError::settings(message).with_help(format!("pass it as --{long}")));
         }
         let variable = arg.get_env().and_then(|name| name.to_str());
-        let texts = match (variable.and_then(|name| Some((name, env.get(name)?))), &entry) {
-            (Some((name, text)), _) => {
-                let place = format!("the environment variable {name}");
-                checked(&probe, arg, vec![text.clone()], &place, name)?
+        let set = variable.and_then(|name| Some((name, env.get(name)?)));
+        if set.is_some_and(|(_, variable)| variable.text.is_empty()) {
+            // The parser would take it from the process.
+            command = command.mut_arg(arg.get_id(), |arg| arg.env(Resettable::Reset));
+        }
+        let set = set.filter(|(_, variable)| !variable.text.is_empty());
+        let texts = match (set, &entry) {
+            (Some((name, Variable { text, place })), _) => {
+                checked(&probe, arg, vec![text.clone()], &format!("{place} `{name}`"))?
             }
             (None, Some(entry)) => {
                 let texts = texts(&entry.value).ok_or_else(|| {
@@ -48,7 +54,7 @@ pub(crate) fn apply(
                 if texts.is_empty() {
                     continue;
                 }
-                checked(&probe, arg, texts, &entry.place, &entry.key)?
+                checked(&probe, arg, texts, &format!("{}: `{}`", entry.place, entry.key))?
             }
             (None, None) => continue,
         };
@@ -84,12 +90,10 @@ fn checked(
     probe: &Command,
     arg: &Arg,
     texts: Vec<String>,
-    place: &str,
-    key: &str,
+    what: &str,
 ) -> Result<Vec<String>, CliError> {
-    let wrong = |text: &str, why: &str| {
-        CliError::settings(format!("{place}: `{key}` can not be `{text}`: {why}"))
-    };
+    let wrong =
+        |text: &str, why: &str| CliError::settings(format!("{what} can not be `{text}`: {why}"));
     if matches!(arg.get_action(), ArgAction::SetTrue | ArgAction::SetFalse) {
         let truth = |text: String| match text.to_ascii_lowercase().as_str() {
             "true" | "1" | "yes" | "on" => Ok("true".to_owned()),

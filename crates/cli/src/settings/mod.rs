@@ -8,12 +8,34 @@ mod dotenv;
 mod file;
 mod layer;
 
+use std::collections::BTreeMap;
+
 pub(crate) use dotenv::{load as load_dotenv, read as read_dotenv};
 pub(crate) use file::read as read_file;
 use formwork_core::value::{Map, Value};
 pub(crate) use layer::apply;
 
 use crate::error::{CliError, nearest};
+
+/// One variable of the environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Variable {
+    pub(crate) text: String,
+    /// What has it, as the beginning of a sentence about its name.
+    pub(crate) place: &'static str,
+}
+
+/// What the environment sets, and `.env` where that does not.
+pub(crate) fn variables(
+    env: &BTreeMap<String, String>,
+    dotenv: &[(String, String)],
+) -> BTreeMap<String, Variable> {
+    let file = dotenv.iter().map(|(name, text)| (name, text, ".env:"));
+    let own = env.iter().map(|(name, text)| (name, text, "the environment variable"));
+    file.chain(own)
+        .map(|(name, text, place)| (name.clone(), Variable { text: text.clone(), place }))
+        .collect()
+}
 
 /// One setting of a file.
 #[derive(Clone, Debug, PartialEq)]

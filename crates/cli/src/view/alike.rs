@@ -2,22 +2,59 @@
 //!
 //! Two things are alike when their texts are the same with every number taken out, and each number
 //! is either the same in both or follows one in their names. So sixteen nodes with their sixteen
-//! name tags are one line, and sixteen ports that are not in the names are sixteen.
+//! name tags are one line, and sixteen ports that are not in the names are sixteen. What is each
+//! thing's own, such as its id, is not compared.
 
 use std::collections::BTreeMap;
 
 /// At least so many are shown as one.
 const MANY: usize = 4;
 
+/// What is shown for texts that have nothing in common.
+pub(super) const VARIOUS: &str = "(various)";
+
+/// A text, and what of it is compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Text {
+    shown: String,
+    /// Absent if it is all that is shown.
+    compared: Option<String>,
+}
+
+impl Text {
+    /// A text that is not compared.
+    pub(super) fn own(text: impl Into<String>) -> Self {
+        Self { shown: text.into(), compared: Some(String::new()) }
+    }
+
+    /// A text that is compared without the places where `own` stands in it.
+    pub(super) fn without(text: impl Into<String>, own: &str) -> Self {
+        let shown = text.into();
+        let compared =
+            (!own.is_empty() && shown.contains(own)).then(|| shown.replace(own, "\u{1}"));
+        Self { shown, compared }
+    }
+
+    fn compared(&self) -> &str {
+        self.compared.as_deref().unwrap_or(&self.shown)
+    }
+}
+
+impl<T: Into<String>> From<T> for Text {
+    fn from(text: T) -> Self {
+        Self { shown: text.into(), compared: None }
+    }
+}
+
 /// Texts whose first is a name.
-pub(super) type Texts = Vec<String>;
+pub(super) type Texts = Vec<Text>;
 
 /// A set of things that are shown as one, or one thing.
 pub(super) struct Family {
     /// The places of its members in what was given, in order.
     pub(super) members: Vec<usize>,
     /// The texts of all of them, each with ranges where they differ.
-    pub(super) texts: Texts,
+    pub(super) texts: Vec<String>,
 }
 
 /// Groups `things` into families, each where its first member was. `hidden` are texts of the same
@@ -27,8 +64,11 @@ pub(super) fn families(things: &[Texts], hidden: &[Texts]) -> Vec<Family> {
     let numbers: Vec<Vec<&str>> = (0..things.len())
         .map(|at| {
             let texts = || things[at].iter().chain(hidden.get(at).into_iter().flatten());
-            by_shape.entry(texts().map(|text| shape(text)).collect()).or_default().push(at);
-            texts().flat_map(|text| digits(text)).collect()
+            by_shape
+                .entry(texts().map(|text| shape(text.compared())).collect())
+                .or_default()
+                .push(at);
+            texts().flat_map(|text| digits(text.compared())).collect()
         })
         .collect();
     let mut found = Vec::new();
@@ -41,8 +81,8 @@ pub(super) fn families(things: &[Texts], hidden: &[Texts]) -> Vec<Family> {
             let texts = (0..things[members[0]].len())
                 .map(|text| {
                     let texts: Vec<&str> =
-                        members.iter().map(|at| things[*at][text].as_str()).collect();
-                    ranged(&texts)
+                        members.iter().map(|at| things[*at][text].shown.as_str()).collect();
+                    merged(&texts)
                 })
                 .collect();
             found.push(Family { members, texts });
@@ -53,7 +93,8 @@ pub(super) fn families(things: &[Texts], hidden: &[Texts]) -> Vec<Family> {
 }
 
 fn single(things: &[Texts], at: usize) -> Family {
-    Family { members: vec![at], texts: things[at].clone() }
+    let texts = things[at].iter().map(|text| text.shown.clone()).collect();
+    Family { members: vec![at], texts }
 }
 
 /// Splits members of one shape so that in each part every number is constant or follows the name.
@@ -61,7 +102,7 @@ fn consistent(things: &[Texts], numbers: &[Vec<&str>], members: Vec<usize>) -> V
     if members.len() < MANY {
         return vec![members];
     }
-    let in_name = things[members[0]].first().map_or(0, |name| digits(name).count());
+    let in_name = things[members[0]].first().map_or(0, |name| digits(&name.shown).count());
     let positions = numbers[members[0]].len();
     let follows = |position: usize| {
         let constant =
@@ -97,6 +138,15 @@ fn shape(text: &str) -> String {
 /// The numbers in the text.
 fn digits(text: &str) -> impl Iterator<Item = &str> {
     text.split(|char: char| !char.is_ascii_digit()).filter(|number| !number.is_empty())
+}
+
+/// Texts as one.
+fn merged(texts: &[&str]) -> String {
+    let first = shape(texts[0]);
+    match texts.iter().all(|text| shape(text) == first) {
+        true => ranged(texts),
+        false => VARIOUS.to_owned(),
+    }
 }
 
 /// Texts of one shape as one, with ranges where their numbers differ.
@@ -147,10 +197,8 @@ mod tests {
     use super::*;
 
     fn shown(things: &[(&str, &str)]) -> Vec<String> {
-        let things: Vec<Texts> = things
-            .iter()
-            .map(|(name, text)| vec![(*name).to_owned(), (*text).to_owned()])
-            .collect();
+        let things: Vec<Texts> =
+            things.iter().map(|(name, text)| vec![(*name).into(), (*text).into()]).collect();
         families(&things, &[]).into_iter().map(|family| family.texts.join(" ")).collect()
     }
 
@@ -171,5 +219,20 @@ mod tests {
             [("n-1", "x 5"), ("n-2", "x 5"), ("n-3", "x 6"), ("n-4", "x 5"), ("n-7", "x 5")];
         assert_eq!(shown(&nodes), ["n-{1..2,4,7} x 5", "n-3 x 6"]);
         assert_eq!(shown(&nodes[..3]).len(), 3, "three are few");
+    }
+
+    #[test]
+    fn what_is_each_ones_own_is_not_compared() {
+        let ids = ["i-0a1f", "i-b7", "i-77c", "i-d"];
+        let things: Vec<Texts> = (0..4)
+            .zip(ids)
+            .map(|(n, id)| {
+                let name = format!("node-{n}");
+                vec![name.into(), Text::own(id), Text::without(format!("on {id}"), id)]
+            })
+            .collect();
+        let found = families(&things, &[]);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].texts, ["node-{0..3}", VARIOUS, VARIOUS]);
     }
 }

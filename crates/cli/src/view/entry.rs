@@ -4,9 +4,9 @@ use formwork_core::{Action, Cause, FieldChange, Reason, ResourceType, Step, valu
 
 use super::{
     Layout,
-    alike::{self, Texts},
-    text::{folded, padded, truncated, width},
-    value::{leaves, pair, shown},
+    alike::{self, Text, Texts, VARIOUS},
+    text::{folded, padded, plain, truncated, width},
+    value::{both_shown, leaves, pair, shown},
 };
 
 /// A field that changes.
@@ -16,6 +16,8 @@ pub(super) struct Field {
     old: String,
     new: String,
     note: String,
+    /// Whether the new value is not known yet, so that the old one says little.
+    unknown: bool,
 }
 
 /// One resource.
@@ -29,6 +31,8 @@ pub(super) struct Entry {
     /// The most telling inputs of something new.
     summary: String,
     pub(super) fields: Vec<Field>,
+    /// The object's own id, where it is known.
+    id: String,
     /// All inputs, where they are shown.
     inputs: Vec<(String, String)>,
     /// What makes two entries differ although it is not shown.
@@ -48,15 +52,30 @@ impl Field {
         if change.cause == Cause::Drift && !drift {
             notes.push("drifted");
         }
-        let (old, new) = (shown(&change.old), shown(&change.new));
+        let (old, new) = both_shown(&change.old, &change.new);
         if old == new && change.old.has_secret() {
             notes.push("another secret");
         }
-        Self { path: change.path.to_string(), old, new, note: notes.join(", ") }
+        Self {
+            path: plain(&change.path.to_string()).into_owned(),
+            old,
+            new,
+            note: notes.join(", "),
+            unknown: change.new == Value::Unknown,
+        }
     }
 
-    fn texts(&self) -> Texts {
-        vec![self.path.clone(), self.old.clone(), self.new.clone(), self.note.clone()]
+    /// Its texts; `own` is what the resource alone has, such as its id.
+    fn texts(&self, own: &str) -> Texts {
+        let text = |text: &str| Text::without(text, own);
+        let old = if self.unknown { Text::own(self.old.clone()) } else { text(&self.old) };
+        vec![self.path.clone().into(), old, text(&self.new), self.note.clone().into()]
+    }
+
+    /// This field with the texts of its family.
+    fn with_texts(&self, texts: &mut impl Iterator<Item = String>) -> Self {
+        let mut next = || texts.next().unwrap_or_default();
+        Self { path: next(), old: next(), new: next(), note: next(), unknown: self.unknown }
     }
 }
 
@@ -82,9 +101,10 @@ impl Entry {
             sign: step.symbol(),
             address: step.address.to_string(),
             kind: step.kind.clone(),
-            why: why.join("; "),
+            why: plain(&why.join("; ")).into_owned(),
             summary: if new { summary(&step.inputs, types(&step.kind)) } else { String::new() },
             fields: step.changes.iter().map(|change| Field::new(change, false)).collect(),
+            id: String::new(),
             inputs: if new && layout.verbose { leaves(&step.inputs) } else { Vec::new() },
             hidden: if new { step.inputs.to_string() } else { String::new() },
             count: 1,
@@ -98,8 +118,9 @@ impl Entry {
             address: drift.address.to_string(),
             kind: drift.kind.clone(),
             why: if drift.gone { "gone".to_owned() } else { String::new() },
-            summary: drift.physical_id.clone(),
+            summary: plain(&drift.physical_id).into_owned(),
             fields: drift.fields.iter().map(|change| Field::new(change, true)).collect(),
+            id: plain(&drift.physical_id).into_owned(),
             inputs: Vec::new(),
             hidden: String::new(),
             count: 1,
@@ -107,28 +128,25 @@ impl Entry {
     }
 
     fn texts(&self) -> Texts {
-        let mut texts = vec![
-            self.address.clone(),
-            self.sign.to_owned(),
-            self.kind.clone(),
-            self.why.clone(),
-            self.summary.clone(),
+        let mut texts: Texts = vec![
+            self.address.clone().into(),
+            self.sign.into(),
+            self.kind.clone().into(),
+            self.why.clone().into(),
+            Text::without(self.summary.clone(), &self.id),
         ];
-        texts.extend(self.fields.iter().flat_map(Field::texts));
+        texts.extend(self.fields.iter().flat_map(|field| field.texts(&self.id)));
         texts
     }
 
     /// This entry with the texts of its family.
-    fn with_texts(&self, texts: Texts, count: usize) -> Self {
+    fn with_texts(&self, texts: Vec<String>, count: usize) -> Self {
         let mut texts = texts.into_iter();
         let mut next = || texts.next().unwrap_or_default();
         let address = next();
         let (_sign, kind, why, summary) = (next(), next(), next(), next());
-        let fields = self
-            .fields
-            .iter()
-            .map(|_| Field { path: next(), old: next(), new: next(), note: next() })
-            .collect();
+        let summary = if summary == VARIOUS { String::new() } else { summary };
+        let fields = self.fields.iter().map(|field| field.with_texts(&mut texts)).collect();
         Self { address, kind, why, summary, fields, count, ..self.clone() }
     }
 }
@@ -136,7 +154,8 @@ impl Entry {
 /// Entries that are alike, as one each.
 pub(super) fn collapsed(entries: Vec<Entry>) -> Vec<Entry> {
     let texts: Vec<Texts> = entries.iter().map(Entry::texts).collect();
-    let hidden: Vec<Texts> = entries.iter().map(|entry| vec![entry.hidden.clone()]).collect();
+    let hidden: Vec<Texts> =
+        entries.iter().map(|entry| vec![entry.hidden.clone().into()]).collect();
     alike::families(&texts, &hidden)
         .into_iter()
         .map(|family| entries[family.members[0]].with_texts(family.texts, family.members.len()))
@@ -149,9 +168,9 @@ fn summary(inputs: &Value, of: Option<&ResourceType>) -> String {
     let Some(of) = of else { return String::new() };
     let short = |name: &str| {
         let value = inputs.get(name)?;
-        let plain = matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(true));
-        let text = value.to_string();
-        (plain && width(&text) <= 32).then(|| format!("{name} {text}"))
+        let simple = matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(true));
+        let text = shown(value);
+        (simple && width(&text) <= 32).then(|| format!("{name} {text}"))
     };
     let required = of.inputs.fields.iter().filter(|field| field.required && !field.json);
     let mut told: Vec<String> = required.filter_map(|field| short(field.name)).take(3).collect();
@@ -282,20 +301,18 @@ fn field_line(field: &Field, longest: usize, layout: &Layout) -> String {
 }
 
 fn alike_fields(fields: &[Field]) -> Vec<Field> {
-    let texts: Vec<Texts> = fields.iter().map(Field::texts).collect();
+    let texts: Vec<Texts> = fields.iter().map(|field| field.texts("")).collect();
     alike::families(&texts, &[])
         .into_iter()
-        .map(|family| {
-            let mut texts = family.texts.into_iter();
-            let mut next = || texts.next().unwrap_or_default();
-            Field { path: next(), old: next(), new: next(), note: next() }
-        })
+        .map(|family| fields[family.members[0]].with_texts(&mut family.texts.into_iter()))
         .collect()
 }
 
 fn input_lines(inputs: &[(String, String)], layout: &Layout) -> String {
-    let texts: Vec<Texts> =
-        inputs.iter().map(|(path, value)| vec![path.clone(), value.clone()]).collect();
+    let texts: Vec<Texts> = inputs
+        .iter()
+        .map(|(path, value)| vec![path.clone().into(), value.clone().into()])
+        .collect();
     let mut rows: Vec<(String, String)> = Vec::new();
     for family in alike::families(&texts, &[]) {
         let mut texts = family.texts.into_iter();
@@ -306,10 +323,11 @@ fn input_lines(inputs: &[(String, String)], layout: &Layout) -> String {
 
 /// Names and values, aligned; a value that does not fit stands under its name.
 pub(super) fn pairs(rows: &[(String, String)], indent: usize, layout: &Layout) -> String {
+    let rows: Vec<_> = rows.iter().map(|(name, value)| (plain(name), plain(value))).collect();
     let longest = rows.iter().map(|(name, _)| width(name)).max().unwrap_or(0).min(40);
     let margin = " ".repeat(indent);
     let mut page = String::new();
-    for (name, value) in rows {
+    for (name, value) in &rows {
         let start = indent + longest.max(width(name)) + 2;
         if layout.width.is_none_or(|columns| start + width(value) <= columns) {
             page.push_str(&format!("{margin}{}  {value}\n", padded(name, longest)));

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     Layout,
-    text::{folded, natural},
+    text::{folded, natural, plain},
 };
 use crate::error::{CliError, Doing, provider_advice};
 
@@ -20,13 +20,16 @@ pub(crate) fn error(error: &CliError, layout: &Layout) -> String {
     let mut page = Page { layout: *layout, text: String::new() };
     match error {
         CliError::Declare(DeclareError::Invalid { stack, problems }) => {
+            page.head(&headline(error));
             page.problems(stack, problems);
         }
         CliError::Plan(plan) => match plan.as_ref() {
-            PlanError::Invalid { stack, problems } => page.problems(stack, problems),
+            PlanError::Invalid { stack, problems } => {
+                page.head(&headline(error));
+                page.problems(stack, problems);
+            }
             PlanError::Protected { addresses } => {
-                let n = addresses.len();
-                page.head(&format!("{} would be deleted", counted(n, "protected resource")));
+                page.head(&headline(error));
                 for (address, why) in addresses {
                     page.item(address.as_str(), std::slice::from_ref(why));
                 }
@@ -42,12 +45,11 @@ pub(crate) fn error(error: &CliError, layout: &Layout) -> String {
         },
         CliError::Apply(apply) => match apply.as_ref() {
             ApplyError::Failed(report) => {
-                let failed = counted(report.failures.len(), "step");
-                page.head(&format!("{failed} failed{}", rest(report)));
+                page.head(&headline(error));
                 page.report(report);
             }
             ApplyError::Cancelled(report) => {
-                page.head(&format!("cancelled{}", rest(report)));
+                page.head(&headline(error));
                 page.report(report);
             }
             ApplyError::Unsaved { unsaved, report, .. } => {
@@ -66,6 +68,40 @@ pub(crate) fn error(error: &CliError, layout: &Layout) -> String {
         page.help(&help.to_string());
     }
     page.text
+}
+
+/// The first sentence of the error; what it is made of is told by itself.
+fn headline(error: &CliError) -> String {
+    let wrong = |stack: &str, problems: &[Problem]| {
+        format!("the declaration of `{stack}` has {}", counted(problems.len(), "problem"))
+    };
+    match error {
+        CliError::Declare(DeclareError::Invalid { stack, problems }) => wrong(stack, problems),
+        CliError::Plan(plan) => match plan.as_ref() {
+            PlanError::Invalid { stack, problems } => wrong(stack, problems),
+            PlanError::Protected { addresses } => {
+                format!("{} would be deleted", counted(addresses.len(), "protected resource"))
+            }
+            other => first_line(other),
+        },
+        CliError::Apply(apply) => match apply.as_ref() {
+            ApplyError::Failed(report) => {
+                format!("{} failed{}", counted(report.failures.len(), "step"), rest(report))
+            }
+            ApplyError::Cancelled(report) => format!("cancelled{}", rest(report)),
+            other => first_line(other),
+        },
+        CliError::Usage(usage) => {
+            let line = first_line(usage);
+            line.strip_prefix("error: ").unwrap_or(&line).to_owned()
+        }
+        other => first_line(other),
+    }
+}
+
+fn first_line(error: &dyn Error) -> String {
+    let text = error.to_string();
+    text.lines().next().unwrap_or_default().trim_end_matches(':').to_owned()
 }
 
 fn counted(n: usize, what: &str) -> String {
@@ -149,7 +185,7 @@ impl Page {
 
     fn item(&mut self, title: &str, lines: &[String]) {
         let paint = self.layout.paint;
-        let title = folded(title, 4, self.layout.width);
+        let title = folded(&plain(title), 4, self.layout.width);
         let title = paint.bold(title.trim());
         self.text.push_str(&format!("\n  {} {title}\n", paint.red("×")));
         for line in lines {
@@ -164,8 +200,6 @@ impl Page {
     }
 
     fn problems(&mut self, stack: &str, problems: &[Problem]) {
-        let n = counted(problems.len(), "problem");
-        self.head(&format!("the declaration of `{stack}` has {n}"));
         for problem in problems {
             let title = match (&problem.field, problem.address.as_str()) {
                 (Some(field), "") => field.clone(),
@@ -173,7 +207,10 @@ impl Page {
                 (Some(field), address) => format!("{address}.{field}"),
                 (None, address) => address.to_owned(),
             };
-            let at = format!("declared at {}", problem.declared_at);
+            let at = match problem.declared_at.strip_prefix("--") {
+                Some(flag) => format!("given with --{flag}"),
+                None => format!("declared at {}", problem.declared_at),
+            };
             self.item(&title, &[problem.message.clone(), at]);
         }
     }
@@ -248,7 +285,7 @@ pub(crate) fn error_json(error: &CliError) -> Value {
     let mut value = json!({
         "event": "error",
         "code": text(error.code()),
-        "message": error.to_string().lines().next().map(|line| line.trim_end_matches(':')),
+        "message": headline(error),
         "help": text(error.help()),
     });
     let problems: Option<&[Problem]> = match error {

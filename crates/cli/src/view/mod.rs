@@ -22,7 +22,7 @@ pub(crate) use plan::{has_changes, plan, unchanged};
 pub(crate) use state::{record, state_list, state_rows};
 #[cfg(test)]
 pub(crate) use text::width;
-pub(crate) use text::{seconds, truncated};
+pub(crate) use text::{plain, seconds, truncated};
 
 /// How text is laid out.
 #[derive(Clone, Copy, Debug)]

@@ -11,7 +11,7 @@ use formwork_core::{
 };
 
 use super::{
-    Layout,
+    Layout, drift,
     entry::{self, Entry, Types},
     text::{folded, natural, seconds},
     value::shown,
@@ -114,12 +114,8 @@ fn recovered(plan: &PlanData, layout: &Layout) -> String {
 fn left_alone(plan: &PlanData, layout: &Layout) -> String {
     let acted = plan.steps.iter().filter(|step| step.action != Action::Record);
     let touched: HashSet<&Address> = acted.map(|step| &step.address).collect();
-    let alone: Vec<Entry> = plan
-        .drift
-        .iter()
-        .filter(|drift| !touched.contains(&drift.address))
-        .map(Entry::of_drift)
-        .collect();
+    let alone = plan.drift.iter().filter(|drift| !touched.contains(&drift.address));
+    let alone = drift::entries(alone, layout);
     if alone.is_empty() {
         return String::new();
     }

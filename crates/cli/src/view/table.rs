@@ -3,7 +3,7 @@
 use super::{
     Layout,
     entry::pairs,
-    text::{padded, width},
+    text::{padded, plain, width},
 };
 
 /// The rows under their headings.
@@ -12,6 +12,8 @@ pub(super) fn table<const N: usize>(
     rows: &[[String; N]],
     layout: &Layout,
 ) -> String {
+    let rows: Vec<[String; N]> =
+        rows.iter().map(|row| row.each_ref().map(|cell| plain(cell).into_owned())).collect();
     let widest = |column: usize| {
         let cells = rows.iter().map(|row| width(&row[column]));
         cells.max().unwrap_or(0).max(width(headings[column]))
@@ -27,7 +29,7 @@ pub(super) fn table<const N: usize>(
         cells.join("  ").trim_end().to_owned()
     };
     let mut page = format!("{}\n", layout.paint.bold(&line(headings)));
-    for row in rows {
+    for row in &rows {
         page.push_str(&format!("{}\n", line(row.each_ref().map(String::as_str))));
     }
     page

@@ -1,10 +1,29 @@
 //! Text on a page of fixed width: measured, cut, and folded.
 
+use std::borrow::Cow;
+
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The columns that a text takes.
 pub(crate) fn width(text: &str) -> usize {
     UnicodeWidthStr::width(text)
+}
+
+/// The text with control characters as `\n` or `\u{1b}`, so that it stays a line and commands no
+/// terminal.
+pub(crate) fn plain(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = String::with_capacity(text.len() + 8);
+    for char in text.chars() {
+        if char.is_control() {
+            plain.extend(char.escape_default());
+        } else {
+            plain.push(char);
+        }
+    }
+    Cow::Owned(plain)
 }
 
 /// The text, filled with spaces up to `columns`.
@@ -32,7 +51,8 @@ pub(crate) fn truncated(text: &str, columns: usize) -> String {
 }
 
 /// The text in lines of at most `columns`, each starting with `indent` spaces. Words stay whole
-/// where they fit; lines that the text has already stay.
+/// where they fit; lines that the text has already stay. It must not be painted yet, for control
+/// characters are made visible.
 pub(crate) fn folded(text: &str, indent: usize, columns: Option<usize>) -> String {
     let room = columns.map_or(usize::MAX, |columns| columns.saturating_sub(indent).max(10));
     let margin = " ".repeat(indent);
@@ -41,7 +61,7 @@ pub(crate) fn folded(text: &str, indent: usize, columns: Option<usize>) -> Strin
         let more = paragraph.len() - paragraph.trim_start().len();
         let (mut line, mut used) = (" ".repeat(more), more);
         for word in paragraph.split_whitespace() {
-            for piece in pieces(word, room.saturating_sub(more).max(1)) {
+            for piece in pieces(&plain(word), room.saturating_sub(more).max(1)) {
                 let needs = width(piece);
                 if used > more && used + 1 + needs > room {
                     page.push_str(&format!("{margin}{line}\n"));
@@ -118,5 +138,12 @@ mod tests {
         let mut names = ["n-10/a", "n-2/b", "n-2/a", "n"];
         names.sort_by_key(|name| natural(name));
         assert_eq!(names, ["n", "n-2/a", "n-2/b", "n-10/a"]);
+    }
+
+    #[test]
+    fn control_characters_are_seen_and_do_nothing() {
+        assert_eq!(plain("a\nb\u{1b}[2J\u{9b}"), r"a\nb\u{1b}[2J\u{9b}");
+        assert_eq!(folded("a \u{1b}[2J\r\nb\rc", 1, None), " a \\u{1b}[2J\n b c\n");
+        assert!(matches!(plain("äöü日本"), Cow::Borrowed(_)));
     }
 }

@@ -1,12 +1,50 @@
 //! Values in a line, and inputs as lines.
 
-use formwork_core::value::{Path, Segment, Value};
+use formwork_core::value::{Map, Path, Segment, Value};
 
-use super::text::{truncated, width};
+use super::text::{plain, truncated, width};
 
-/// The value in one line; nothing is `(none)`.
+/// The value in one line, without what is not set in it; nothing is `(none)`.
 pub(super) fn shown(value: &Value) -> String {
-    if value.is_null() { "(none)".to_owned() } else { value.to_string() }
+    if value.is_null() {
+        return "(none)".to_owned();
+    }
+    // Texts are escaped already, keys are not.
+    plain(&set(value).to_string()).into_owned()
+}
+
+/// Two values that differ, each in one line; of two maps only the members that differ.
+pub(super) fn both_shown(old: &Value, new: &Value) -> (String, String) {
+    let (old, new) = differing(old, new);
+    (shown(&old), shown(&new))
+}
+
+/// The value without members that are null.
+fn set(value: &Value) -> Value {
+    match value {
+        Value::List(items) => Value::List(items.iter().map(set).collect()),
+        Value::Map(map) => {
+            let members = map.iter().filter(|(_, value)| !value.is_null());
+            Value::Map(members.map(|(key, value)| (key.clone(), set(value))).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+/// What of two values differs.
+fn differing(old: &Value, new: &Value) -> (Value, Value) {
+    let (Value::Map(was), Value::Map(is)) = (old, new) else { return (old.clone(), new.clone()) };
+    let (mut left, mut right) = (Map::default(), Map::default());
+    for key in was.keys().chain(is.keys().filter(|key| was.get(key).is_none())) {
+        let side = |map: &Map| map.get(key).cloned().unwrap_or_default();
+        let (old, new) = (side(was), side(is));
+        if old != new {
+            let (old, new) = differing(&old, &new);
+            left.insert(key.clone(), old);
+            right.insert(key.clone(), new);
+        }
+    }
+    (left.into(), right.into())
 }
 
 /// Two values that differ, cut so that both fit into `room`: where a long beginning is the same, it
@@ -39,7 +77,7 @@ pub(super) fn leaves(value: &Value) -> Vec<(String, String)> {
 }
 
 fn collect(value: &Value, at: &Path, found: &mut Vec<(String, String)>) {
-    let plain = |value: &Value| !matches!(value, Value::Map(_) | Value::List(_));
+    let single = |value: &Value| !matches!(value, Value::Map(_) | Value::List(_));
     match value {
         Value::Null => {}
         Value::Map(map) if map.is_empty() => {}
@@ -49,12 +87,12 @@ fn collect(value: &Value, at: &Path, found: &mut Vec<(String, String)>) {
                 collect(value, &at.join(Segment::Key(key.clone())), found);
             }
         }
-        Value::List(items) if !items.iter().all(plain) => {
+        Value::List(items) if !items.iter().all(single) => {
             for (index, value) in items.iter().enumerate() {
                 collect(value, &at.join(Segment::Index(index)), found);
             }
         }
-        leaf => found.push((at.to_string(), leaf.to_string())),
+        leaf => found.push((plain(&at.to_string()).into_owned(), shown(leaf))),
     }
 }
 
@@ -67,5 +105,21 @@ mod tests {
         let (old, new) = (format!("{}old", "x".repeat(80)), format!("{}new!", "x".repeat(80)));
         let (old, new) = pair(&old, &new, 40);
         assert_eq!((old.as_str(), new.as_str()), ("…xxxxxold", "…xxxxxnew!"));
+    }
+
+    fn value(json: &str) -> Value {
+        serde_json::from_str(json).expect("a test writes JSON")
+    }
+
+    #[test]
+    fn what_is_not_set_is_not_shown_and_of_two_maps_what_differs_is() {
+        let disk =
+            value(r#"{"iops": null, "size": 600, "tags": [{"a": null, "b": 1}], "kind": "x"}"#);
+        assert_eq!(shown(&disk), r#"{kind: "x", size: 600, tags: [{b: 1}]}"#);
+        let other =
+            value(r#"{"iops": 9, "size": 600, "tags": [{"a": null, "b": 1}], "kind": "x"}"#);
+        let (old, new) = both_shown(&disk, &other);
+        assert_eq!((old.as_str(), new.as_str()), ("{}", "{iops: 9}"));
+        assert_eq!(shown(&value(r#"{"a\nb": "c\nd"}"#)), r#"{a\nb: "c\nd"}"#);
     }
 }

@@ -210,3 +210,57 @@ async fn colours_are_for_terminals_that_want_them() {
     let desk = desk.env("NO_COLOR", "1");
     assert!(!desk.run("plan").await.both().contains('\u{1b}'));
 }
+
+#[tokio::test]
+async fn what_differs_in_its_own_id_alone_is_one_line_too() {
+    let desk = Desk::new();
+    desk.run("up --count 5 --driver 1").await;
+    desk.cloud.lose("node-node-2.1");
+    desk.run("up --count 5 --driver 1").await;
+    assert_snapshot!(desk.run("plan --count 5 --driver 1 --cidr 10.1.0.0/16").await.out, @r#"
+    network
+      ± network  demo:net/network  (new one comes first)
+          cidr  "10.0.0.0/16" -> "10.1.0.0/16"  (forces replacement)
+    compute
+      ± node-{0..4}  demo:compute/node  (5 alike)  (new one comes first)
+          network  "net-network.1" -> (known after apply)  (forces replacement)
+    drivers
+      ± node-{0..4}-driver  demo:node/driver  (5 alike)  (new one comes first)
+          node  "node-node-{0..4}.{1..2}" -> (known after apply)  (forces replacement)
+    outputs
+        login    [secret] -> (known after apply)
+        network  "net-network.1" -> (known after apply)
+
+    Plan: 11 to replace, 0 unchanged.
+    "#);
+    for id in ["0.1", "1.1", "2.2", "3.1", "4.1"] {
+        desk.cloud.tamper(&format!("node-node-{id}"), "size", "huge");
+    }
+    assert_snapshot!(desk.run("drift --count 5 --driver 1").await.out, @r#"
+    ~ node-{0..4}  demo:compute/node  (5 alike)  node-node-{0..4}.{1..2}
+        size  "small" -> "huge"
+    "#);
+}
+
+#[tokio::test]
+async fn control_characters_in_names_and_values_break_no_line() {
+    let desk = Desk::new();
+    desk.run("up --count 0").await;
+    desk.file("s.json", r#"{"labels": ["new\nline\u001b[2J"]}"#);
+    let plan = desk.run("plan --count 0 --config s.json").await;
+    assert_snapshot!(plan.out, @r#"
+    network
+      ~ network  demo:net/network
+          tags.new\nline\u{1b}[2J  (none) -> "NEW\nLINE\u{1b}[2J"
+
+    Plan: 1 to update, 0 unchanged.
+    "#);
+    desk.run("up --count 0 --config s.json").await;
+    let everything =
+        ["state show network", "up -v --count 0 --replace network", "drift", "destroy"];
+    for line in everything {
+        let printed = desk.run(&format!("{line} --config s.json")).await.both();
+        assert!(!printed.contains('\u{1b}'), "{printed:?}");
+        assert!(!printed.contains("new\nline"), "{printed}");
+    }
+}

@@ -79,7 +79,7 @@ async fn what_is_wrong_is_blamed_on_its_line() {
     For more information, try '--help'.
     ");
     desk.file(".env", "FORMWORK_PARALLEL=0\n");
-    assert_snapshot!(desk.run("plan").await.err, @r"error: the environment variable FORMWORK_PARALLEL: `FORMWORK_PARALLEL` can not be `0`: 0 is not in 1..=65535");
+    assert_snapshot!(desk.run("plan").await.err, @r"error: .env: `FORMWORK_PARALLEL` can not be `0`: 0 is not in 1..=65535");
     desk.file(".env", "SECRET 'hunter2\n");
     assert_snapshot!(desk.run("plan").await.err, @r"error: .env: the line that starts with `SECRET` can not be read");
 }
@@ -167,4 +167,47 @@ async fn a_program_that_is_put_together_wrongly_says_so() {
     assert_snapshot!(said(Program::new("p")).await, @r"error: this program can not run: it declares nothing: call `.declare(..)`");
     let nowhere = Program::new("p").declare(crate::harness::declare);
     assert_snapshot!(said(nowhere).await, @r"error: this program can not run: it has no cloud to put the stack on: call `.cloud(..)`");
+}
+
+#[tokio::test]
+async fn an_empty_variable_is_none() {
+    let desk = Desk::new().env("NODES_COUNT", "").env("FORMWORK_STATE_DIR", "");
+    desk.file("s.toml", "count = 3");
+    assert_eq!(nodes(&desk, "plan -v").await, 2);
+    assert_eq!(nodes(&desk, "plan -v --config s.toml").await, 3);
+    desk.file(".env", "FORMWORK_PARALLEL=\n");
+    assert_eq!(nodes(&desk, "plan -v").await, 2);
+}
+
+#[tokio::test]
+async fn a_wrong_variable_is_named_once_with_what_has_it() {
+    let desk = Desk::new();
+    desk.file(".env", "NODES_COUNT=many\n");
+    assert_snapshot!(desk.run("plan").await.err, @r"error: .env: `NODES_COUNT` can not be `many`: invalid digit found in string");
+    let desk = desk.env("NODES_COUNT", "few");
+    assert_snapshot!(desk.run("plan").await.err, @r"error: the environment variable `NODES_COUNT` can not be `few`: invalid digit found in string");
+}
+
+#[tokio::test]
+async fn a_negative_number_is_a_wrong_value_and_no_flag() {
+    let desk = Desk::new();
+    assert_snapshot!(desk.run("plan --count -1").await.err, @r"
+    error: invalid value '-1' for '--count <COUNT>': -1 is not in 0..=4294967295
+
+    For more information, try '--help'.
+    ");
+    assert_snapshot!(desk.run("plan --parallel -1").await.err, @r"
+    error: invalid value '-1' for '--parallel <N>': -1 is not in 1..=65535
+
+    For more information, try '--help'.
+    ");
+}
+
+#[tokio::test]
+async fn help_is_a_command_too() {
+    let desk = Desk::new();
+    let help = desk.run("help drift").await;
+    assert_eq!(help.exit.code(), 0, "{}", help.err);
+    assert!(help.out.contains("Show what differs"), "{}", help.out);
+    assert!(desk.run("help").await.out.contains("A demonstration."));
 }

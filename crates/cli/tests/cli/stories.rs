@@ -201,12 +201,38 @@ async fn json_is_one_document_or_one_event_a_line_and_people_read_the_other_stre
     assert_eq!(names.first(), Some(&"plan"));
     assert_eq!(names.last(), Some(&"outputs"));
     assert_eq!(names.iter().filter(|name| **name == "step_finished").count(), 3);
-    assert!(up.err.contains("Plan: 3 to create"), "{}", up.err);
+    assert!(up.err.contains("Done: 3 created"), "{}", up.err);
+    assert!(!up.err.contains("Plan: 3 to create"), "the plan is an event: {}", up.err);
 
     let wrong = desk.run("plan --json --cidr 10").await;
     let error: Value = serde_json::from_str(&wrong.out).expect("an error is JSON too");
     assert_eq!(error["code"], "formwork::plan");
+    assert_eq!(error["message"], "the declaration of `demo` has 1 problem");
     assert_eq!(error["problems"][0]["address"], "network");
+
+    desk.file("s.toml", "conut = 3");
+    for (line, code, message) in [
+        ("plan --json --bogus", "formwork::usage", "unexpected argument '--bogus' found"),
+        ("pln --json", "formwork::usage", "unrecognized subcommand 'pln'"),
+        (
+            "plan --json --config s.toml",
+            "formwork::settings",
+            "s.toml:1: there is no setting `conut`",
+        ),
+    ] {
+        let wrong = desk.run(line).await;
+        let error: Value = serde_json::from_str(&wrong.out).expect("every error is JSON");
+        assert_eq!((&error["code"], &error["message"]), (&code.into(), &message.into()));
+        assert!(!wrong.err.is_empty(), "people are told too");
+    }
+}
+
+#[tokio::test]
+async fn who_is_asked_sees_the_plan_even_where_json_is_wanted() {
+    let desk = Desk::new().typing("y\n");
+    let up = desk.run("up --json --cloud real").await;
+    let shown = up.err.find("Plan: 3 to create");
+    assert!(shown.is_some() && shown < up.err.find("Make these changes?"), "{}", up.err);
 }
 
 #[tokio::test]

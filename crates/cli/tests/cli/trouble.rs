@@ -55,7 +55,7 @@ async fn a_declaration_that_is_wrong_is_shown_with_its_lines() {
 
       × stack `a/b`
         "a/b" is no stack name: expected 1 to 64 letters, digits, `-`, `_` or `.`
-        declared at Stack::new
+        given with --stack, or FORMWORK_STACK
 
     help: nothing was changed; correct the program and run it again
     "#);
@@ -90,6 +90,11 @@ async fn names_that_are_not_there_are_answered_with_those_that_are() {
     error: the cloud `fake` can not be used: there is no such region
 
     help: regions are eu-1 and us-1
+    ");
+    assert_snapshot!(desk.run("state show ode").await.err, @r"
+    error: there is no recorded resource `ode`
+
+    help: did you mean node-0, node-1?
     ");
     let asked = desk.run("plan --replace node-1").await.out;
     assert!(asked.contains("(asked for; new one comes first)"), "{asked}");
