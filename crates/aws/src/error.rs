@@ -6,7 +6,7 @@
 use std::{error::Error as StdError, io};
 
 use aws_sdk_ec2::{
-    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
+    error::{ProvideErrorMetadata, SdkError},
     operation::RequestId,
 };
 use formwork_core::{ErrorKind, ProviderError};
@@ -30,13 +30,18 @@ fn describe<E>(operation: &'static str, error: &SdkError<E>) -> ProviderError
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
-    let chain = || DisplayErrorContext(error).to_string();
+    let chain = || chain(error);
     let (kind, message, code) = match error {
         SdkError::ConstructionFailure(_) => (ErrorKind::Invalid, chain(), None),
         SdkError::TimeoutError(_) => (ErrorKind::Ambiguous, chain(), None),
         SdkError::DispatchFailure(failure) => {
             let cause = failure.as_connector_error().map(|cause| cause as &dyn StdError);
-            (never_sent(cause).unwrap_or(ErrorKind::Ambiguous), chain(), None)
+            let kind = never_sent(cause).unwrap_or(ErrorKind::Ambiguous);
+            let message = match kind {
+                ErrorKind::Denied => format!("{NO_CREDENTIALS}: {}", chain()),
+                _ => chain(),
+            };
+            (kind, message, None)
         }
         SdkError::ServiceError(answer) => {
             let status = answer.raw().status().as_u16();
@@ -59,6 +64,30 @@ where
         request_id: error.request_id().map(str::to_owned),
         ..ProviderError::new(kind, operation, message)
     }
+}
+
+/// Where credentials come from if the program brings none, in the SDK's order
+/// (<https://docs.aws.amazon.com/sdk-for-rust/latest/dg/credproviders.html>).
+const NO_CREDENTIALS: &str = "no credentials could be loaded; they are looked for in the environment (AWS_ACCESS_KEY_ID and \
+     AWS_SECRET_ACCESS_KEY), in the profile (AWS_PROFILE), by single sign-on, and by the role of \
+     the machine";
+
+/// What an error and its causes say, each once. Words that say only that there is a cause are left
+/// out where there is one.
+fn chain(error: &(dyn StdError + 'static)) -> String {
+    const EMPTY: [&str; 5] = ["dispatch failure", "other", "io error", "service error", ""];
+    let mut said: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        next = error.source();
+        let text = error.to_string();
+        let says_nothing = EMPTY.contains(&text.as_str()) && next.is_some();
+        // Some print their cause with them.
+        if !says_nothing && !said.iter().any(|said| said.contains(&text)) {
+            said.push(text);
+        }
+    }
+    said.join(": ")
 }
 
 /// The kind of a failure to send, if it is certain that nothing was sent.
@@ -277,6 +306,24 @@ mod tests {
         }
         assert_eq!(kind_of_code("SomethingNew"), None);
         assert_eq!(kind_of_status(503), ErrorKind::Ambiguous);
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Layer {
+        text: &'static str,
+        source: Option<Box<Layer>>,
+    }
+
+    #[test]
+    fn an_error_says_its_causes_once_and_in_words() {
+        let layers = ["dispatch failure", "io error", "connect error", "connect error", "refused"];
+        let error = layers
+            .into_iter()
+            .rev()
+            .fold(None, |source, text| Some(Box::new(Layer { text, source })));
+        assert_eq!(chain(&*error.unwrap()), "connect error: refused");
+        assert_eq!(chain(&Layer { text: "io error", source: None }), "io error");
     }
 
     #[test]

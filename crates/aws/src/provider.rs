@@ -45,6 +45,15 @@ pub enum ConnectError {
     /// Neither the builder nor the environment says where.
     #[error("no region: set AWS_REGION, or a region in the profile or the builder")]
     NoRegion,
+    /// The region is an empty text.
+    #[error("the region is empty: give AWS_REGION a value such as eu-west-1, or unset it")]
+    EmptyRegion,
+    /// The endpoint is no URL.
+    #[error(
+        "the endpoint {0:?} is no URL: expected AWS_ENDPOINT_URL, or what the builder is given, to \
+         be like http://127.0.0.1:4566"
+    )]
+    Endpoint(String),
     /// The account could not be asked for.
     #[error("the account behind the credentials could not be asked for")]
     Identity(#[source] ProviderError),
@@ -267,6 +276,12 @@ impl AwsBuilder {
     pub async fn connect(self) -> Result<Aws, ConnectError> {
         let config = self.load().await;
         let region = config.region().ok_or(ConnectError::NoRegion)?.to_string();
+        if region.trim().is_empty() {
+            return Err(ConnectError::EmptyRegion);
+        }
+        if let Some(endpoint) = config.endpoint_url().filter(|endpoint| !is_url(endpoint)) {
+            return Err(ConnectError::Endpoint(endpoint.to_owned()));
+        }
         let place = match &self.account {
             Some(account) => Place {
                 partition: partition_of(&region).to_owned(),
@@ -324,6 +339,14 @@ impl AwsBuilder {
     }
 }
 
+/// Whether a text is a URL that a request can be sent to.
+fn is_url(text: &str) -> bool {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let host = rest.and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    !name.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control())
+}
+
 /// Asks who the credentials belong to.
 async fn locate(config: &SdkConfig, region: String) -> Result<Place, ProviderError> {
     const OPERATION: &str = "sts:GetCallerIdentity";
@@ -350,7 +373,53 @@ fn partition_of(region: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use formwork_core::ErrorKind;
+
     use super::*;
+
+    /// A source of credentials that has none: a profile out of no file.
+    fn nobody() -> impl ProvideCredentials + 'static {
+        let client = formwork_sandbox::Sandbox::in_memory().http_client();
+        let nothing = aws_config::provider_config::ProviderConfig::empty();
+        let nothing = nothing.with_http_client(client);
+        aws_config::profile::ProfileFileCredentialsProvider::builder().configure(&nothing).build()
+    }
+
+    async fn refusal(builder: AwsBuilder) -> ProviderError {
+        match builder.attempts(1).region("eu-west-1").connect().await {
+            Err(ConnectError::Identity(error)) => error,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn missing_credentials_and_a_dead_endpoint_are_said_in_words() {
+        let endpoint = "http://127.0.0.1:9";
+        let error =
+            refusal(Aws::builder().endpoint_url(endpoint).credentials_provider(nobody())).await;
+        assert_eq!(error.kind, ErrorKind::Denied);
+        insta::assert_snapshot!(error.message, @"no credentials could be loaded; they are looked for in the environment (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY), in the profile (AWS_PROFILE), by single sign-on, and by the role of the machine: the credential provider was not enabled");
+        let builder = Aws::builder().endpoint_url(endpoint).credentials("AKIATEST", "hidden", None);
+        let error = refusal(builder).await;
+        let said = "client error (Connect): tcp connect error: Connection refused";
+        assert!(error.message.starts_with(said), "{}", error.message);
+    }
+
+    #[tokio::test]
+    async fn an_empty_region_and_an_endpoint_that_is_no_url_are_refused() {
+        let builder = || Aws::builder().account("123456789012").credentials("id", "key", None);
+        let error = builder().region("").connect().await.unwrap_err();
+        assert!(matches!(error, ConnectError::EmptyRegion), "{error}");
+        for url in ["", "localhost:4566", "ftp://localhost", "http://", "http://:80", "http://a b"]
+        {
+            let error = builder().region("eu-west-1").endpoint_url(url).connect().await;
+            let error = error.unwrap_err();
+            assert!(matches!(error, ConnectError::Endpoint(_)), "{url}: {error}");
+        }
+        for url in ["http://localhost:4566", "https://[::1]/", "http://host"] {
+            builder().region("eu-west-1").endpoint_url(url).connect().await.unwrap();
+        }
+    }
 
     #[tokio::test]
     async fn a_known_account_needs_no_call_and_credentials_are_not_in_the_target() {

@@ -168,6 +168,13 @@ pub(crate) fn check(check: &mut Check<'_>, field: &str) {
                 format!("the key {key:?} starts with `formwork:`, which is for ownership");
             check.problem(field, message);
         }
+        let text = key.chars().chain(value.iter().flat_map(|value| value.chars()));
+        // <https://www.w3.org/TR/xml/#charsets>: in XML the tag could not be told.
+        let odd = |c: &char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{7f}'..);
+        if let Some(odd) = text.into_iter().find(odd) {
+            let message = format!("the tag {key:?} has {odd:?}: expected no control characters");
+            check.problem(field, message);
+        }
         if let Some(length) = value.as_ref().map(|value| value.chars().count()).filter(|n| *n > 256)
         {
             let message =

@@ -5,7 +5,7 @@
 
 use std::{cell::RefCell, collections::BTreeMap, collections::BTreeSet, rc::Rc, str::FromStr};
 
-use crate::error::ApiError;
+use crate::{error::ApiError, xml};
 
 /// The parameters of a request, or of one structure nested in it.
 #[derive(Clone, Debug)]
@@ -28,6 +28,13 @@ impl Params {
     pub(crate) fn parse(form: &[u8], member: bool) -> Result<Self, ApiError> {
         let mut values = BTreeMap::new();
         for (name, value) in form_urlencoded::parse(form) {
+            if let Some(odd) = name.chars().chain(value.chars()).find(|c| !xml::can_hold(*c)) {
+                return Err(ApiError::invalid_value(format!(
+                    "The parameter {} has the character {}, which no answer in XML can hold.",
+                    name.escape_debug(),
+                    odd.escape_unicode(),
+                )));
+            }
             if values.insert(name.to_string(), value.into_owned()).is_some() {
                 return Err(ApiError::new(
                     "MalformedQueryString",

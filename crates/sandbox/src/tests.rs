@@ -48,6 +48,24 @@ async fn many_calls_at_once_are_all_durable_when_answered() {
 }
 
 #[tokio::test]
+async fn a_tag_may_have_any_character_that_an_answer_can_hold() {
+    let sandbox = Sandbox::in_memory();
+    let vpc = first(&ec2(&sandbox, CREATE).await, "vpcId");
+    let tag = |value: &str| {
+        format!("Action=CreateTags&ResourceId.1={vpc}&Tag.1.Key=odd&Tag.1.Value={value}")
+    };
+    for odd in ["%1B%5B31m", "%00", "%EF%BF%BE"] {
+        assert_eq!(ec2_error(&sandbox, &tag(odd)).await, "InvalidParameterValue", "{odd}");
+    }
+    let key = format!("Action=CreateTags&ResourceId.1={vpc}&Tag.1.Key=%07&Tag.1.Value=x");
+    assert_eq!(ec2_error(&sandbox, &key).await, "InvalidParameterValue");
+    ec2(&sandbox, &tag("a%0Ab%0Dc%09%3C%26%22%C3%BC%F0%9F%98%80")).await;
+    let body = ec2(&sandbox, "Action=DescribeVpcs").await;
+    let values = all(&body, "value");
+    assert!(values[0].contains("a\nb&#13;c\t&lt;&amp;&quot;ü😀"), "{values:?}");
+}
+
+#[tokio::test]
 async fn what_is_refused_leaves_no_trace() {
     let sandbox = Sandbox::in_memory();
     let unknown = format!("{CREATE}&Ipv4IpamPoolId=ipam-pool-1");

@@ -7,6 +7,19 @@ use std::fmt::Display;
 
 use quick_xml::escape::escape;
 
+/// Whether XML 1.0 can hold a character, escaped or not (<https://www.w3.org/TR/xml/#charsets>).
+pub(crate) fn can_hold(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+}
+
+/// Escapes a text: what markup is made of, and the carriage return, which a reader would otherwise
+/// take for a line's end (<https://www.w3.org/TR/xml/#sec-line-ends>). What XML cannot hold, such
+/// as an old row may have, becomes the sign for it.
+fn text(value: &str) -> String {
+    let held: String = value.chars().map(|c| if can_hold(c) { c } else { '\u{fffd}' }).collect();
+    escape(held.as_str()).replace('\r', "&#13;")
+}
+
 /// The inside of an XML element.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Xml(String);
@@ -21,7 +34,7 @@ impl Xml {
     pub(crate) fn text(mut self, name: &str, value: impl Display) -> Self {
         let value = value.to_string();
         self.open(name);
-        self.0.push_str(&escape(value.as_str()));
+        self.0.push_str(&text(&value));
         self.close(name);
         self
     }

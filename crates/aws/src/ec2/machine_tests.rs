@@ -106,14 +106,20 @@ async fn an_interface_without_a_primary_and_an_empty_machine_are_refused() {
     let found = problems(Instance {
         network_interfaces: vec![interface(0, 1, Interface)],
         subnet_id: Some("subnet-1".into()),
+        power: Some(Power::Other("off".into())),
+        iam_instance_profile: Some(String::new()),
+        tags: fixture::tags([("color", "\u{1b}[31m")]),
         ..Instance::default()
     })
     .await;
     insta::assert_snapshot!(found.join("\n"), @r#"
     image_id: not set, and there is no launch template to say it
     instance_type: not set, and there is no launch template to say it
+    power: "off" is unknown: expected one of running, stopped
+    iam_instance_profile: it is empty: expected a name, or that it is not set
     subnet_id: network_interfaces is set too: expected it on each interface instead
     network_interfaces: none is device 0 on network card 0: expected the primary interface among them
+    tags: the tag "color" has '\u{1b}': expected no control characters
     "#);
 }
 

@@ -33,6 +33,10 @@ pub(super) fn check(check: &mut Check<'_>) {
         }
     }
     choice::<Power>(check, "power");
+    if check.get::<String>("iam_instance_profile").is_some_and(|name| name.is_empty()) {
+        check
+            .problem("iam_instance_profile", "it is empty: expected a name, or that it is not set");
+    }
     id(check, "launch_template.id", "lt");
     version(check, "launch_template.version");
     launch::check(check, !templated);

@@ -152,7 +152,7 @@ pub struct Instance {
     /// The key pair, by name.
     #[resource(replace, defaulted)]
     pub key_name: Option<String>,
-    /// The instance profile, by name.
+    /// The instance profile, by name. Of a machine that has none the empty text is seen.
     #[resource(defaulted)]
     pub iam_instance_profile: Option<String>,
     /// What runs at first boot, as text of up to 16 KiB; it is encoded for you. A change makes a new

@@ -1,13 +1,17 @@
-//! What a machine really is.
+//! What a machine really is, whatever its declaration says of it: what comes from the launch template
+//! can be changed by hand too.
 //!
-//! One paginated call shows all machines. Volumes are asked for, in one more, only where a
-//! declaration says something of them; the three attributes that only a call per machine and
-//! attribute shows, only for machines whose declaration sets them.
+//! All machines together cost one paginated call for themselves and one for their root volumes, and
+//! one for their CPU credits where a declaration speaks of those. Beside that each machine costs
+//! three calls, for the three attributes that nothing else shows: sixteen machines cost 50 calls,
+//! which EC2 takes at once, and of more it takes 20 calls a second
+//! (<https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>).
 
 use std::collections::HashMap;
 
 use aws_sdk_ec2::types::{self, InstanceAttributeName};
 use formwork_core::{Observed, ProviderError};
+use futures_util::{StreamExt, TryStreamExt, future::try_join3, stream};
 
 use super::{Instance, InstanceId, InstanceOutputs, Power, RootDevice, missing};
 use crate::{
@@ -24,6 +28,9 @@ use crate::{
     error::{Absent, Named},
     tags,
 };
+
+/// Of how many machines the attributes are asked for at a time.
+const AT_ONCE: usize = 8;
 
 /// A machine as EC2 shows it, and the account that owns it.
 #[derive(Debug)]
@@ -73,14 +80,14 @@ pub(super) async fn all<'a>(
     found: Vec<Seen>,
     declared: impl Fn(&Seen) -> Option<&'a Instance>,
 ) -> Result<Vec<Observed<Instance>>, ProviderError> {
-    let volumes = volumes(clients, &found, &declared).await?;
+    let volumes = volumes(clients, &found).await?;
     let credits = credits(clients, &found, &declared).await?;
+    let looks: Vec<_> = found.iter().map(|seen| attributes(clients, &seen.instance)).collect();
+    let attributes: Vec<_> = stream::iter(looks).buffered(AT_ONCE).try_collect().await?;
     let mut observed = Vec::with_capacity(found.len());
-    for seen in found {
+    for (seen, attributes) in found.into_iter().zip(attributes) {
+        let Some(attributes) = attributes else { continue };
         let declared = declared(&seen).cloned().unwrap_or_default();
-        let Some(attributes) = attributes(clients, &seen.instance, &declared).await? else {
-            continue;
-        };
         let outputs = outputs(clients, &seen)?;
         let root = outputs.root_volume_id.as_ref().and_then(|id| volumes.get(id.as_str()));
         let credits = credits.get(outputs.id.as_str()).cloned();
@@ -126,6 +133,11 @@ pub(super) fn primary(instance: &types::Instance) -> Option<&types::InstanceNetw
     instance.network_interfaces().iter().min_by_key(|interface| index(interface))
 }
 
+/// The groups of its primary interface.
+fn groups(instance: &types::Instance) -> &[types::GroupIdentifier] {
+    primary(instance).map_or(instance.security_groups(), |interface| interface.groups())
+}
+
 /// The device that it boots from.
 pub(super) fn root_mapping(
     instance: &types::Instance,
@@ -136,19 +148,13 @@ pub(super) fn root_mapping(
     instance.block_device_mappings().iter().find(is_root)
 }
 
-/// The root volumes of those machines whose declaration says something of volumes.
-async fn volumes<'a>(
+/// The root volumes, by id.
+async fn volumes(
     clients: &Clients,
     found: &[Seen],
-    declared: &impl Fn(&Seen) -> Option<&'a Instance>,
 ) -> Result<HashMap<String, types::Volume>, ProviderError> {
-    let wanted = |seen: &&Seen| {
-        declared(seen).is_some_and(|inputs| {
-            inputs.root_block_device.is_some() || !inputs.volume_tags.is_empty()
-        })
-    };
     let root = |seen: &Seen| root_mapping(&seen.instance)?.ebs.as_ref()?.volume_id.clone();
-    let ids: Vec<String> = found.iter().filter(wanted).filter_map(root).collect();
+    let ids: Vec<String> = found.iter().filter_map(root).collect();
     let volumes: Vec<types::Volume> =
         describe!(clients, describe_volumes, "ec2:DescribeVolumes", "volume-id", ids);
     let by_id = |volume: types::Volume| Some((volume.volume_id.clone()?, volume));
@@ -178,47 +184,38 @@ async fn credits<'a>(
 }
 
 /// What only a call of its own shows.
-#[derive(Default)]
 struct Attributes {
     disable_api_termination: Option<bool>,
     disable_api_stop: Option<bool>,
     shutdown_behavior: Option<ShutdownBehavior>,
 }
 
-/// The attributes that the declaration sets; `None` if the machine went meanwhile.
+/// The attributes of a machine; `None` if it went meanwhile.
 async fn attributes(
     clients: &Clients,
     instance: &types::Instance,
-    declared: &Instance,
 ) -> Result<Option<Attributes>, ProviderError> {
-    let mut attributes = Attributes::default();
-    let asked = [
-        (declared.disable_api_termination.is_some(), InstanceAttributeName::DisableApiTermination),
-        (declared.disable_api_stop.is_some(), InstanceAttributeName::DisableApiStop),
-        (
-            declared.instance_initiated_shutdown_behavior.is_some(),
-            InstanceAttributeName::InstanceInitiatedShutdownBehavior,
-        ),
-    ];
-    for (_, name) in asked.into_iter().filter(|(asked, _)| *asked) {
+    let ask = |name: InstanceAttributeName| async {
         let call = clients.ec2().describe_instance_attribute().attribute(name);
         let call = call.set_instance_id(instance.instance_id.clone());
-        let answer = match call.send().await.named("ec2:DescribeInstanceAttribute") {
-            Ok(answer) => answer,
-            Err(error) if error.is_absent() => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let flag = |it: Option<types::AttributeBooleanValue>| it.and_then(|it| it.value);
-        let Attributes { disable_api_termination, disable_api_stop, shutdown_behavior } =
-            &mut attributes;
-        *disable_api_termination =
-            flag(answer.disable_api_termination).or(*disable_api_termination);
-        *disable_api_stop = flag(answer.disable_api_stop).or(*disable_api_stop);
-        if let Some(behavior) = answer.instance_initiated_shutdown_behavior {
-            *shutdown_behavior = seen(&behavior.value);
-        }
-    }
-    Ok(Some(attributes))
+        call.send().await.named("ec2:DescribeInstanceAttribute")
+    };
+    let answers = try_join3(
+        ask(InstanceAttributeName::DisableApiTermination),
+        ask(InstanceAttributeName::DisableApiStop),
+        ask(InstanceAttributeName::InstanceInitiatedShutdownBehavior),
+    );
+    let (termination, stop, shutdown) = match answers.await {
+        Ok(answers) => answers,
+        Err(error) if error.is_absent() => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let shutdown = shutdown.instance_initiated_shutdown_behavior;
+    Ok(Some(Attributes {
+        disable_api_termination: termination.disable_api_termination.and_then(|it| it.value),
+        disable_api_stop: stop.disable_api_stop.and_then(|it| it.value),
+        shutdown_behavior: shutdown.and_then(|behavior| seen(&behavior.value)),
+    }))
 }
 
 fn inputs(
@@ -239,18 +236,19 @@ fn inputs(
         instance_type: seen(&it.instance_type),
         power: Power::of(it),
         subnet_id: seen(&it.subnet_id),
-        security_group_ids: Some(
-            it.security_groups().iter().filter_map(|group| seen(&group.group_id)).collect(),
-        ),
+        security_group_ids: Some(groups(it).iter().filter_map(|it| seen(&it.group_id)).collect()),
         private_ip_address: seen(&it.private_ip_address),
         source_dest_check: primary(it)
             .and_then(|interface| interface.source_dest_check)
             .or(it.source_dest_check),
         key_name: seen(&it.key_name),
-        iam_instance_profile: profile.and_then(|arn| arn.rsplit('/').next()).map(str::to_owned),
+        iam_instance_profile: Some(
+            profile.and_then(|arn| arn.rsplit('/').next()).unwrap_or_default().to_owned(),
+        ),
         root_block_device: match (&declared.root_block_device, root) {
             (Some(asked), Some(root)) => Some(RootDevice::of(it, root, asked)),
-            (asked, _) => asked.clone(),
+            (None, Some(root)) => Some(RootDevice::whole(it, root, None)),
+            (asked, None) => asked.clone(),
         },
         volume_tags,
         capacity_reservation: declared.capacity_reservation.as_ref().map(|asked| {
@@ -262,11 +260,10 @@ fn inputs(
                 it.placement.clone().unwrap_or_else(|| types::Placement::builder().build());
             Placement::of_instance(&placement, asked)
         }),
-        metadata_options: part(
-            &declared.metadata_options,
-            &it.metadata_options,
-            MetadataOptions::of_instance,
-        ),
+        metadata_options: it
+            .metadata_options
+            .as_ref()
+            .map(|is| MetadataOptions::of_instance(is, declared.metadata_options.as_ref())),
         cpu_options: part(&declared.cpu_options, &it.cpu_options, CpuOptions::of_instance),
         monitoring: monitored.map(|state| matches!(state.as_str(), "enabled" | "pending")),
         ebs_optimized: it.ebs_optimized,
@@ -296,10 +293,10 @@ fn part<T, S>(asked: &Option<T>, is: &Option<S>, of: impl Fn(&S, &T) -> T) -> Op
 }
 
 impl RootDevice {
-    /// What `asked` says of the root device.
-    fn of(instance: &types::Instance, volume: &types::Volume, asked: &Self) -> Self {
+    /// All that is to say of the root device, the key as it was asked for.
+    fn whole(instance: &types::Instance, volume: &types::Volume, key: Option<&String>) -> Self {
         let ebs = root_mapping(instance).and_then(|mapping| mapping.ebs.as_ref());
-        let is = Self {
+        Self {
             device_name: instance.root_device_name.clone(),
             volume_type: seen(&volume.volume_type),
             volume_size: seen_number(volume.size),
@@ -307,8 +304,13 @@ impl RootDevice {
             throughput: seen_number(volume.throughput),
             delete_on_termination: ebs.and_then(|ebs| ebs.delete_on_termination),
             encrypted: volume.encrypted,
-            kms_key_id: volume::key_as_asked(&volume.kms_key_id, asked.kms_key_id.as_ref()),
-        };
+            kms_key_id: volume::key_as_asked(&volume.kms_key_id, key),
+        }
+    }
+
+    /// What `asked` says of the root device.
+    fn of(instance: &types::Instance, volume: &types::Volume, asked: &Self) -> Self {
+        let is = Self::whole(instance, volume, asked.kms_key_id.as_ref());
         only_asked!(
             is,
             asked,

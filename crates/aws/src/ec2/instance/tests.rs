@@ -165,8 +165,8 @@ async fn a_machine_is_stopped_and_started_as_declared() {
 
 #[tokio::test]
 async fn a_machine_that_another_hand_stopped_is_drift_and_is_started_if_it_is_to_run() {
-    let site = site().await;
     for (power, starts) in [(Some(Power::Running), true), (None, false)] {
+        let site = site().await;
         let aws = crate::testing::aws(&site.sandbox).await;
         let engine = Engine::builder().provider(aws).state(MemoryStore::new()).try_build().unwrap();
         let stack = Stack::new("machine", |scope| {
@@ -193,9 +193,104 @@ async fn a_machine_that_another_hand_stopped_is_drift_and_is_started_if_it_is_to
         assert!(again.is_empty() && again.data().drift.is_empty(), "{again}");
         let seen = observe::one(site.aws.clients(), &id.as_str().into()).await.unwrap().unwrap();
         assert_eq!(seen.state() == "running", starts);
-        let end = engine.plan(&stack).destroy().await.unwrap();
-        engine.apply(end).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn what_another_hand_changes_is_drift_although_the_program_leaves_it_to_the_template() {
+    let site = site().await;
+    site.sandbox.knobs().state_duration(Duration::from_millis(20));
+    let aws = crate::testing::aws(&site.sandbox).await;
+    let engine = Engine::builder().provider(aws).state(MemoryStore::new()).try_build().unwrap();
+    let (image, subnet, group) = (site.image.clone(), site.subnet.clone(), site.group.clone());
+    let stack = Stack::new("machine", |scope| {
+        let role = crate::iam::Role::builder().assumed_by("ec2.amazonaws.com").build();
+        let role = scope.add("role", role);
+        let profile = crate::iam::InstanceProfile::builder().name("nodes").role(&role.name);
+        let profile = scope.add("profile", profile.build());
+        let interface = LaunchInterface::builder().device_index(0_u32).subnet_id(subnet);
+        let interface = interface.security_group_ids([group]).build();
+        let metadata = MetadataOptions::builder().http_tokens(HttpTokens::Required).build();
+        let template = LaunchTemplate::builder()
+            .image_id(image)
+            .instance_type("t3.micro")
+            .iam_instance_profile(&profile.name)
+            .metadata_options(metadata)
+            .network_interfaces([interface])
+            .build();
+        let template = scope.add("template", template);
+        let from = LaunchTemplateReference::builder().id(&template.id).version(&template.version);
+        scope.add("machine", Instance::builder().launch_template(from.build()).build());
+    })
+    .unwrap();
+    engine.apply(engine.plan(&stack).await.unwrap()).await.unwrap();
+    let again = engine.plan(&stack).await.unwrap();
+    assert!(again.is_empty() && again.data().drift.is_empty(), "{again}");
+
+    let ec2 = site.aws.clients().ec2();
+    let id = site.sandbox.ids("eu-west-1", "instance").pop().unwrap();
+    let seen = observe::one(site.aws.clients(), &id.as_str().into()).await.unwrap().unwrap();
+    let call = ec2.modify_instance_metadata_options().instance_id(&id);
+    call.http_tokens("optional".into()).send().await.unwrap();
+    let answer = ec2.describe_iam_instance_profile_associations().send().await.unwrap();
+    let association = answer.iam_instance_profile_associations()[0].association_id().unwrap();
+    let call = ec2.disassociate_iam_instance_profile().association_id(association);
+    call.send().await.unwrap();
+    let vpc = seen.instance.vpc_id().unwrap();
+    let other = ec2.create_security_group().vpc_id(vpc).group_name("open").description("open");
+    let other = other.send().await.unwrap().group_id.unwrap();
+    let eni = observe::primary(&seen.instance).unwrap().network_interface_id().unwrap();
+    let call = || ec2.modify_network_interface_attribute().network_interface_id(eni);
+    call().groups(&other).send().await.unwrap();
+    let flag = |on| aws_sdk_ec2::types::AttributeBooleanValue::builder().value(on).build();
+    call().source_dest_check(flag(false)).send().await.unwrap();
+    let call = || ec2.modify_instance_attribute().instance_id(&id);
+    call().disable_api_termination(flag(true)).send().await.unwrap();
+    call().disable_api_stop(flag(true)).send().await.unwrap();
+    let terminate = aws_sdk_ec2::types::AttributeValue::builder().value("terminate").build();
+    call().instance_initiated_shutdown_behavior(terminate).send().await.unwrap();
+    let root = observe::root_mapping(&seen.instance).unwrap().ebs().unwrap().volume_id().unwrap();
+    let call = ec2.modify_volume().volume_id(root).size(60);
+    call.send().await.unwrap();
+    // A volume shows its new size only once it has it.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+
+    let plan = engine.plan(&stack).await.unwrap();
+    let drift = &plan.data().drift[0].fields;
+    let words: Vec<String> =
+        drift.iter().map(|it| format!("{}: {} -> {}", it.path, it.old, it.new)).collect();
+    let words = words.join("\n");
+    let words = words.replace(site.group.as_str(), "sg-ours").replace(&other, "sg-other");
+    insta::assert_snapshot!(words, @r#"
+    security_group_ids[0]: "sg-ours" -> null
+    security_group_ids[0]: null -> "sg-other"
+    source_dest_check: true -> false
+    iam_instance_profile: "nodes" -> ""
+    root_block_device.volume_size: 8 -> 60
+    metadata_options.http_tokens: "required" -> "optional"
+    disable_api_termination: false -> true
+    disable_api_stop: false -> true
+    instance_initiated_shutdown_behavior: "stop" -> "terminate"
+    "#);
+    // Left to the cloud, it is accepted by a run.
+    assert!(plan.is_empty(), "{plan}");
+    engine.apply(plan).await.unwrap();
+    let again = engine.plan(&stack).await.unwrap();
+    assert!(again.is_empty() && again.data().drift.is_empty(), "{again}");
+}
+
+#[tokio::test]
+async fn many_machines_are_listed_in_few_calls() {
+    let site = site().await;
+    let mut known = Vec::new();
+    for n in 0..5 {
+        known.push(ready(&site.aws, n, small(&site)).await);
+    }
+    let before = site.sandbox.calls().len();
+    let listed = Instance::list(site.aws.clients(), &known).await.unwrap();
+    assert_eq!(listed.len(), 5);
+    // One for all machines, one for all volumes, and three for each.
+    assert_eq!(site.sandbox.calls().len() - before, 2 + 3 * 5);
 }
 
 #[tokio::test]

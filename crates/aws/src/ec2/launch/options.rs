@@ -196,10 +196,15 @@ impl MetadataOptions {
         read_metadata!(from)
     }
 
-    /// What `asked` says of the machine's options.
-    pub(crate) fn of_instance(from: &types::InstanceMetadataOptionsResponse, asked: &Self) -> Self {
+    /// What `asked` says of the machine's options, or all of them.
+    pub(crate) fn of_instance(
+        from: &types::InstanceMetadataOptionsResponse,
+        asked: Option<&Self>,
+    ) -> Self {
+        let is = read_metadata!(from);
+        let Some(asked) = asked else { return is };
         super::only_asked!(
-            read_metadata!(from),
+            is,
             asked,
             http_tokens,
             http_put_response_hop_limit,
