@@ -35,7 +35,7 @@ id_type! {
 #[resource(kind = "aws:ec2/subnet", outputs = SubnetOutputs, group = network, seconds = 1, resumable)]
 pub struct Subnet {
     /// The VPC.
-    #[resource(replace)]
+    #[resource(replace, unique)]
     pub vpc_id: VpcId,
     /// The IPv4 block, /16 to /28, inside one of the VPC's. Needed unless the subnet is IPv6-only.
     #[resource(replace, unique)]

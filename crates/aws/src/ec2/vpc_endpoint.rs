@@ -108,10 +108,10 @@ pub struct VpcEndpoint {
     pub route_table_ids: Vec<RouteTableId>,
     /// The subnets that it has an interface in, of an interface. One at most in a zone.
     #[serde(default)]
-    #[resource(default, unordered)]
+    #[resource(default, unordered, holds)]
     pub subnet_ids: Vec<SubnetId>,
     /// The groups of its interfaces; the VPC's default group if not set.
-    #[resource(defaulted, unordered)]
+    #[resource(defaulted, unordered, holds)]
     pub security_group_ids: Option<Vec<SecurityGroupId>>,
     /// Whether the service's own name leads to it, in the VPC. Needs the VPC's DNS support and DNS
     /// hostnames.
@@ -125,7 +125,7 @@ pub struct VpcEndpoint {
     pub dns_options: Option<EndpointDnsOptions>,
     /// The very addresses of its interfaces.
     #[serde(default)]
-    #[resource(default, unordered, nested, write_only)]
+    #[resource(default, unordered, nested, write_only, holds)]
     pub subnet_configurations: Vec<EndpointSubnet>,
     /// Tags.
     #[serde(default)]

@@ -44,6 +44,7 @@ pub struct InstanceProfile {
     #[resource(replace, default)]
     pub path: String,
     /// The role in it; a machine can not be launched with an empty one.
+    #[resource(holds)]
     pub role: Option<RoleName>,
     /// Its tags.
     #[serde(default)]

@@ -194,7 +194,7 @@ pub struct AutoScalingGroup {
     pub desired_capacity_type: Option<CapacityUnit>,
     /// The subnets to launch in.
     #[serde(default)]
-    #[resource(default, unordered)]
+    #[resource(default, unordered, holds)]
     pub subnet_ids: Vec<SubnetId>,
     /// The zones to launch in, in their default subnets, if no subnets are given.
     #[resource(defaulted, unordered)]

@@ -127,7 +127,7 @@ pub struct Instance {
     #[resource(replace, defaulted)]
     pub subnet_id: Option<SubnetId>,
     /// The security groups of the primary interface.
-    #[resource(defaulted, unordered)]
+    #[resource(defaulted, unordered, holds)]
     pub security_group_ids: Option<Vec<SecurityGroupId>>,
     /// The network interfaces, if there are several or one needs more than a subnet and groups.
     #[serde(default)]
