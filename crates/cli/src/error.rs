@@ -7,6 +7,8 @@ use formwork_core::{
 };
 use miette::Diagnostic;
 
+use crate::view::natural;
+
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -121,8 +123,10 @@ impl CliError {
     ) -> Self {
         let there: Vec<&str> = there.into_iter().collect();
         let mut within: Vec<&str> =
-            there.iter().copied().filter(|other| other.contains(name)).take(8).collect();
+            there.iter().copied().filter(|other| other.contains(name)).collect();
+        within.sort_by_key(|other| natural(other));
         within.dedup();
+        within.truncate(8);
         let help = match nearest(name, there.iter().copied()) {
             Some(near) => Some(format!("did you mean `{near}`?")),
             None if !within.is_empty() && !name.is_empty() => {

@@ -89,8 +89,8 @@ impl Program {
     /// `Deserialize`.
     ///
     /// Each field is a flag `#[arg(long)]`, and a key of the settings file; `env = ".."` makes it an
-    /// environment variable too. Flags go before the environment and `.env`, these before the
-    /// file, and that before `default_value_t`. A field with `#[arg(skip)]` and a serde default can
+    /// environment variable too, of which an empty one counts as none. Flags go before the
+    /// environment and `.env`, these before the file, and that before `default_value_t`. A field with `#[arg(skip)]` and a serde default can
     /// be of any shape, and is set by the file alone.
     #[must_use]
     pub fn declare<S, T, E>(

@@ -165,7 +165,7 @@ impl<'g> Gatherer<'g> {
                 Outcome::Updating { record } => {
                     recovery.say(
                         &record.address,
-                        "the last update of it did not end well; compared anew".to_owned(),
+                        "its last update did not end well; compared anew".to_owned(),
                     );
                     if let Some(row) = snapshot.records.get(&record.id) {
                         recovery.repairs.extend(self.unsure_row(row, &record));

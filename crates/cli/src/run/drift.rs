@@ -19,9 +19,12 @@ pub(super) async fn run(run: &Run<'_>) -> Result<Exit, CliError> {
     if run.console.is_json() {
         run.console.json_document(&json!({ "stack": plan.stack(), "drift": drift }));
     } else {
-        run.console.human(&view::drift(drift, &run.console.human_layout()));
+        run.console.human(&view::drift(plan.data(), &run.console.human_layout()));
         if !drift.is_empty() {
-            run.hint("up", "to put it back");
+            let put_back = drift.iter().any(|of| {
+                of.gone || of.fields.iter().any(|field| view::puts_back(plan.data(), of, field))
+            });
+            run.hint("up", if put_back { "to put it back" } else { "to accept it" });
         }
     }
     let told = run.flags.exit_code && !drift.is_empty();

@@ -1,28 +1,32 @@
 //! A drift report: the fields that differ, and nothing else.
 
-use formwork_core::Drift;
+use formwork_core::{Drift, FieldChange, PlanData};
 
 use super::{
     Layout,
     entry::{self, Entry},
+    plan::puts_back,
     text::natural,
 };
 
-/// The report as a page.
-pub(crate) fn drift(drift: &[Drift], layout: &Layout) -> String {
-    if drift.is_empty() {
+/// The report as a page: what the plan puts back, and what it accepts.
+pub(crate) fn drift(plan: &PlanData, layout: &Layout) -> String {
+    if plan.drift.is_empty() {
         return "No drift.\n".to_owned();
     }
-    entry::page(&entries(drift, layout), layout)
+    let accepted = |drift: &Drift, field: &FieldChange| !puts_back(plan, drift, field);
+    entry::page(&entries(&plan.drift, accepted, layout), layout)
 }
 
-/// An entry per object, sorted; one for all that are alike.
+/// An entry per object, sorted; one for all that are alike. Fields that are `accepted` say so.
 pub(super) fn entries<'d>(
     drift: impl IntoIterator<Item = &'d Drift>,
+    accepted: impl Fn(&Drift, &FieldChange) -> bool,
     layout: &Layout,
 ) -> Vec<Entry> {
     let mut drift: Vec<&Drift> = drift.into_iter().collect();
     drift.sort_by_key(|drift| natural(drift.address.as_str()));
-    let entries: Vec<Entry> = drift.into_iter().map(Entry::of_drift).collect();
+    let entries = drift.into_iter().map(|of| Entry::of_drift(of, |field| accepted(of, field)));
+    let entries = entries.collect();
     if layout.verbose { entries } else { entry::collapsed(entries) }
 }

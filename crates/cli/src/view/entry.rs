@@ -1,6 +1,6 @@
 //! One entry of a plan or a drift report: a resource, what happens to it, and its fields.
 
-use formwork_core::{Action, Cause, FieldChange, Reason, ResourceType, Step, value::Value};
+use formwork_core::{Action, Cause, Drift, FieldChange, Reason, ResourceType, Step, value::Value};
 
 use super::{
     Layout,
@@ -44,14 +44,28 @@ pub(super) struct Entry {
 pub(crate) type Types<'a> = dyn Fn(&str) -> Option<&'static ResourceType> + 'a;
 
 impl Field {
-    pub(super) fn new(change: &FieldChange, drift: bool) -> Self {
+    /// What a step changes.
+    fn planned(change: &FieldChange) -> Self {
         let mut notes = Vec::new();
-        if change.replace && !drift {
+        if change.replace {
             notes.push("forces replacement");
         }
-        if change.cause == Cause::Drift && !drift {
+        if change.cause == Cause::Drift {
             notes.push("drifted");
         }
+        Self::new(change, notes)
+    }
+
+    /// What differs from what the last apply left; accepted where the program has nothing against it.
+    fn drifted(change: &FieldChange, accepted: bool) -> Self {
+        let notes = match accepted {
+            true => vec!["not set otherwise by the program: `up` accepts it"],
+            false => Vec::new(),
+        };
+        Self::new(change, notes)
+    }
+
+    fn new(change: &FieldChange, mut notes: Vec<&str>) -> Self {
         let (old, new) = both_shown(&change.old, &change.new);
         if old == new && change.old.has_secret() {
             notes.push("another secret");
@@ -103,7 +117,7 @@ impl Entry {
             kind: step.kind.clone(),
             why: plain(&why.join("; ")).into_owned(),
             summary: if new { summary(&step.inputs, types(&step.kind)) } else { String::new() },
-            fields: step.changes.iter().map(|change| Field::new(change, false)).collect(),
+            fields: step.changes.iter().map(Field::planned).collect(),
             id: String::new(),
             inputs: if new && layout.verbose { leaves(&step.inputs) } else { Vec::new() },
             hidden: if new { step.inputs.to_string() } else { String::new() },
@@ -112,14 +126,18 @@ impl Entry {
     }
 
     /// An entry of a drift report.
-    pub(super) fn of_drift(drift: &formwork_core::Drift) -> Self {
+    pub(super) fn of_drift(drift: &Drift, accepted: impl Fn(&FieldChange) -> bool) -> Self {
         Self {
             sign: if drift.gone { "-" } else { "~" },
             address: drift.address.to_string(),
             kind: drift.kind.clone(),
             why: if drift.gone { "gone".to_owned() } else { String::new() },
             summary: plain(&drift.physical_id).into_owned(),
-            fields: drift.fields.iter().map(|change| Field::new(change, true)).collect(),
+            fields: drift
+                .fields
+                .iter()
+                .map(|change| Field::drifted(change, accepted(change)))
+                .collect(),
             id: plain(&drift.physical_id).into_owned(),
             inputs: Vec::new(),
             hidden: String::new(),

@@ -18,11 +18,11 @@ pub(crate) use error::{error, error_json};
 pub(crate) use graph::{dot, mermaid};
 pub(crate) use money::{heading, money, target};
 pub(crate) use outputs::{bare, output_list, outputs, revealed};
-pub(crate) use plan::{has_changes, plan, unchanged};
+pub(crate) use plan::{has_changes, plan, puts_back, unchanged};
 pub(crate) use state::{record, state_list, state_rows};
 #[cfg(test)]
 pub(crate) use text::width;
-pub(crate) use text::{plain, seconds, truncated};
+pub(crate) use text::{natural, plain, seconds, truncated};
 
 /// How text is laid out.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@ use std::{
 };
 
 use formwork_core::{
-    Action, Address, Group, PlanData, Reason, ResourceId, Step, Summary,
+    Action, Address, Drift, FieldChange, Group, PlanData, Reason, ResourceId, Step, Summary,
     value::{Map, Value},
 };
 
@@ -21,6 +21,17 @@ use super::{
 pub(crate) fn has_changes(plan: &PlanData) -> bool {
     plan.exports_change()
         || plan.steps.iter().any(|step| step.action.is_shown() && !step.is_bookkeeping())
+}
+
+/// Whether the plan puts back what drifted in this field, or replaces or removes all of it.
+pub(crate) fn puts_back(plan: &PlanData, drift: &Drift, field: &FieldChange) -> bool {
+    let steps = plan.steps.iter().filter(|step| step.action != Action::Record);
+    steps.filter(|step| step.address == drift.address).any(|step| {
+        let concerns = |change: &FieldChange| {
+            change.path.starts_with(&field.path) || field.path.starts_with(&change.path)
+        };
+        step.action != Action::Update || step.changes.iter().any(concerns)
+    })
 }
 
 /// The plan as a page.
@@ -101,7 +112,7 @@ fn recovered(plan: &PlanData, layout: &Layout) -> String {
     if plan.recovered.is_empty() {
         return String::new();
     }
-    let heading = "recovered from an interrupted run";
+    let heading = "recovered from an earlier run";
     let mut page = format!("{}\n", layout.paint.bold(heading));
     for recovered in &plan.recovered {
         let line = format!("{}: {}", recovered.address, recovered.found);
@@ -110,16 +121,17 @@ fn recovered(plan: &PlanData, layout: &Layout) -> String {
     page
 }
 
-/// What differs in the cloud, and stays so: the program ignores it, or no longer has it.
+/// What differs in the cloud, and stays so: the program leaves it to the cloud, or wants it so.
 fn left_alone(plan: &PlanData, layout: &Layout) -> String {
     let acted = plan.steps.iter().filter(|step| step.action != Action::Record);
     let touched: HashSet<&Address> = acted.map(|step| &step.address).collect();
     let alone = plan.drift.iter().filter(|drift| !touched.contains(&drift.address));
-    let alone = drift::entries(alone, layout);
+    let alone = drift::entries(alone, |_, _| false, layout);
     if alone.is_empty() {
         return String::new();
     }
-    let heading = layout.paint.bold("drifted, and left alone");
+    let heading =
+        layout.paint.bold("drifted, and not set otherwise by the program: `up` accepts it");
     format!("{heading}\n{}", entry::page(&alone, layout))
 }
 

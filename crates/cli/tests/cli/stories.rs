@@ -375,3 +375,35 @@ async fn a_file_is_no_state_folder() {
     help: name another one with --state-dir
     ");
 }
+
+#[tokio::test]
+async fn drift_that_the_program_has_nothing_against_is_accepted() {
+    let desk = Desk::new();
+    desk.run("up").await;
+    desk.cloud.tamper("net-network.1", "dns", true);
+    assert_snapshot!(desk.run("drift --dns").await.both(), @r"
+      ~ network  demo:net/network  net-network.1
+          dns  false -> true  (not set otherwise by the program: `up` accepts it)
+    --- 0
+    demo on fake
+    next: demo up   to accept it
+    ");
+    assert_snapshot!(desk.run("plan --dns").await.both(), @r"
+    drifted, and not set otherwise by the program: `up` accepts it
+      ~ network  demo:net/network  net-network.1
+          dns  false -> true
+
+    No changes: 3 resources are as declared.
+    --- 0
+    demo on fake
+    ");
+    assert_snapshot!(desk.run("up --dns").await.both(), @r"
+    drifted, and not set otherwise by the program: `up` accepts it
+      ~ network  demo:net/network  net-network.1
+          dns  false -> true
+    Nothing changed: 3 resources are as declared (0.0 s).
+    --- 0
+    demo on fake
+    ");
+    assert_eq!(desk.run("drift --dns").await.out, "No drift.\n");
+}

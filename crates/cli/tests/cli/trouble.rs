@@ -150,9 +150,8 @@ async fn a_second_interrupt_aborts_and_the_next_run_recovers() {
     let up = desk.run("up --count 3").await;
     assert_eq!(up.exit.code(), 0, "{}", up.both());
     assert!(
-        up.out.starts_with(
-            "recovered from an interrupted run\n  node-1: its create had not happened\n"
-        ),
+        up.out
+            .starts_with("recovered from an earlier run\n  node-1: its create had not happened\n"),
         "{}",
         up.out
     );
