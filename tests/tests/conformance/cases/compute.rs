@@ -69,7 +69,11 @@ pub(super) async fn instance(world: &World) {
             "tags": tags,
         }))
     };
-    world.lives_and_dies([machine(json!({"Name": "a"}), true), machine(json!({}), false)]).await;
+    let first = machine(json!({"Name": "a"}), true);
+    let second = machine(json!({}), false);
+    let stopped = Instance { power: Some(Power::Stopped), ..second.clone() };
+    let started = Instance { power: Some(Power::Running), ..second.clone() };
+    world.lives_and_dies([first, second, stopped, started]).await;
 }
 
 pub(super) async fn volume(world: &World) {

@@ -30,9 +30,16 @@ pub(super) async fn subnet(world: &World) {
 }
 
 pub(super) async fn internet_gateway(world: &World) {
-    let vpc = world.vpc().await.outputs.id;
-    let versions = [json!({"vpc_id": vpc, "tags": {"Name": "a"}}), json!({"vpc_id": vpc})];
-    world.lives_and_dies(versions.map(of::<InternetGateway>)).await;
+    let (a, b) = (world.vpc().await.outputs.id, world.vpc().await.outputs.id);
+    // One for another VPC is another gateway.
+    for versions in [
+        [json!({"vpc_id": a, "tags": {"Name": "a"}}), json!({"vpc_id": a})],
+        [json!({"vpc_id": b}), json!({"vpc_id": b, "tags": {"Name": "b"}})],
+        [json!({}), json!({"tags": {"Name": "nowhere"}})],
+        [json!({"vpc_id": a}), json!({"vpc_id": a, "tags": {"a": "b"}})],
+    ] {
+        world.lives_and_dies(versions.map(of::<InternetGateway>)).await;
+    }
 }
 
 pub(super) async fn egress_only_internet_gateway(world: &World) {

@@ -262,8 +262,7 @@ async fn what_another_hand_changes_is_drift_although_the_program_leaves_it_to_th
     let words = words.join("\n");
     let words = words.replace(site.group.as_str(), "sg-ours").replace(&other, "sg-other");
     insta::assert_snapshot!(words, @r#"
-    security_group_ids[0]: "sg-ours" -> null
-    security_group_ids[0]: null -> "sg-other"
+    security_group_ids[0]: "sg-ours" -> "sg-other"
     source_dest_check: true -> false
     iam_instance_profile: "nodes" -> ""
     root_block_device.volume_size: 8 -> 60
