@@ -5,7 +5,7 @@ use formwork_aws::{
         BlockDevice, CapacityReservationOptions, EbsDevice, HttpTokens, ImageId, Instance,
         InterfaceType, LaunchInterface, LaunchTags, LaunchTemplate, LaunchTemplateHandle,
         LaunchTemplateReference, MarketOptions, MarketType, MetadataOptions, Placement,
-        PlacementGroup, PlacementStrategy, SpotOptions, SubnetId, Switch, TaggedAtLaunch,
+        PlacementGroup, PlacementStrategy, Power, SpotOptions, SubnetId, Switch, TaggedAtLaunch,
         VolumeType,
     },
     iam::{InstanceProfile, Role, RolePolicyAttachment, aws_managed_policy},
@@ -180,7 +180,7 @@ impl Component for Node<'_> {
     fn declare(self, scope: &mut Scope<'_>) -> NodeHandle {
         let template = LaunchTemplateReference::builder()
             .id(&self.template.id)
-            .version(&self.template.latest_version)
+            .version(&self.template.version)
             .build();
         let instance = Instance::builder()
             .launch_template(template)
@@ -189,6 +189,8 @@ impl Component for Node<'_> {
             .instance_type(self.checked.group.instance_type.clone())
             .iam_instance_profile(self.profile)
             .metadata_options(metadata())
+            // A node that someone stopped computes nothing, and is started again.
+            .power(Power::Running)
             .tags(named(self.cluster, format!("{}-{}", scope.stack(), self.name)))
             .build()
             // To change the type in place stops the machine, and a node of another type has other

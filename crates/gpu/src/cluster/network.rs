@@ -55,8 +55,7 @@ pub(super) fn declare(
         .build();
     let vpc = scope.add("vpc", vpc);
     // A VPC has one internet gateway at most (VPC User Guide, "Amazon VPC quotas").
-    let gateway =
-        InternetGateway::builder().vpc_id(&vpc.id).tags(tags("internet")).build().delete_first();
+    let gateway = InternetGateway::builder().vpc_id(&vpc.id).tags(tags("internet")).build();
     let gateway = scope.add("internet-gateway", gateway);
 
     let public = Subnet::builder()
