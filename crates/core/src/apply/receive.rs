@@ -209,7 +209,10 @@ impl Executor<'_> {
         let first = row.seen.is_none();
         row.outputs = self.outputs_of(step, &row.inputs, seen.outputs);
         let after = mark_secrets(&row.inputs, seen.inputs);
-        row.seen = Some(settled(&row, step.observed.as_ref(), after));
+        row.seen = Some(match self.resource_type(step) {
+            Some(of) => settled(of.inputs, &row, step.observed.as_ref(), after),
+            None => after,
+        });
         row.changing.clear();
         row.status = Status::Ready;
         self.describe(&mut row, step);

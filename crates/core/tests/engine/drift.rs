@@ -272,3 +272,17 @@ async fn a_value_that_is_taken_away_is_drift_also_where_the_cloud_could_choose()
         Some("zone-b")
     );
 }
+
+#[tokio::test]
+async fn a_choice_of_the_cloud_is_accepted_by_an_update_of_something_else_too() {
+    let world = World::new();
+    let program = |label: &'static str| {
+        move |s: &mut Scope<'_>| {
+            s.add("a", Thing::builder().label(label).build());
+        }
+    };
+    world.settle(program("1")).await;
+    world.cloud.edit("a#1", "zone", Value::from("zone-b"));
+    assert_eq!(world.settle(program("2")).await, ["update a"]);
+    assert!(world.plan(program("2")).await.data().drift.is_empty());
+}
