@@ -32,7 +32,7 @@ pub struct Compatibility {
     pub lockstep: Vec<Lockstep>,
     /// Which CUDA and GPUs a cuDNN supports.
     pub cudnn: Vec<CudnnRow>,
-    /// Which drivers a repository offers, newest first, as of [`Meta::generated`].
+    /// Which drivers a repository offers, newest first, as of `Meta::generated`.
     pub driver_offers: Vec<DriverOffer>,
     /// The builds of NCCL that NVIDIA's repository offers, newest first.
     pub nccl_builds: Vec<NcclBuild>,

@@ -14,7 +14,7 @@ const NAMED: usize = 8;
 ///
 /// The driver comes from `from`; CUDA, cuDNN and NCCL come from NVIDIA's repository. What a message
 /// suggests is offered and passes [`check`] with the rest of the node. The tables are as old as
-/// [`Meta::generated`](super::data::Meta::generated): a release that came later is not in them.
+/// `Meta::generated`: a release that came later is not in them.
 #[must_use]
 pub fn not_offered(
     node: &NodeSoftware,
