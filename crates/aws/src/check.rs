@@ -1,6 +1,6 @@
 //! Rules of form that several resource types share.
 
-use formwork_core::{Check, Target, value::Value};
+use formwork_core::{Check, value::Value};
 
 /// A closed set of values, as `choice!` declares them.
 pub(crate) trait Choice: From<String> {
@@ -88,27 +88,13 @@ pub(crate) fn len(check: &Check<'_>, field: &str) -> usize {
     }
 }
 
-/// Whether a field of `peer` is the same as this resource's: the same output of the same resource,
-/// or the same known text.
-pub(crate) fn same(check: &Check<'_>, peer: &Target<'_>, field: &str) -> bool {
-    match (check.target(field), peer.target_address(field)) {
-        (Some(own), Some(other)) => own.address() == other,
-        (None, None) => {
-            let own = check.get::<String>(field);
-            own.is_some() && own == peer.get::<String>(field)
-        }
-        _ => false,
-    }
-}
-
 /// Reports that a resource declared before has the same `fields`, of which there can be one.
 /// Fields that are not set here make no conflict.
 pub(crate) fn only_one(check: &mut Check<'_>, fields: &[&str], what: &str) {
     let Some(last) = fields.last().filter(|_| fields.iter().all(|f| check.is_set(f))) else {
         return;
     };
-    let mut peers = check.peers();
-    let other = peers.find(|peer| fields.iter().all(|field| same(check, peer, field)));
+    let other = check.peers_with_same(fields).next();
     if let Some(address) = other.map(|peer| peer.address().to_owned()) {
         check.problem(last, format!("`{address}` {what}"));
     }

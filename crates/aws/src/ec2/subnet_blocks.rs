@@ -111,7 +111,7 @@ pub(crate) fn validate(check: &mut Check<'_>) {
 /// Reports a subnet of the same VPC that has some of the same addresses.
 fn validate_siblings(check: &mut Check<'_>, block: Option<Ipv4Net>, block6: Option<Ipv6Net>) {
     let mut found = Vec::new();
-    for peer in check.peers().filter(|peer| check::same(check, peer, "vpc_id")) {
+    for peer in check.peers_with_same(&["vpc_id"]) {
         let other = peer.get::<String>("cidr_block").and_then(|b| b.parse::<Ipv4Net>().ok());
         if let Some((own, other)) = block.zip(other).filter(|(a, b)| cidr::overlap(*a, *b)) {
             let message = format!("{own} overlaps {other} of `{}`", peer.address());

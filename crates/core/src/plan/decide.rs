@@ -10,10 +10,9 @@ use std::collections::{HashMap, HashSet};
 use petgraph::{Direction, graph::NodeIndex};
 
 use super::{
-    Action, Cause, Drift, Facts, FieldChange, Observation, PlanData, PlanError, Reason, Uncertain,
-    Want,
-    changes::{changes, drifted, drifted_from, ignored, is_ignored, keep_ignored},
-    diff::{Against, same, same_value},
+    Action, Facts, FieldChange, Observation, PlanData, PlanError, Reason, Want,
+    changes::{changes, ignored, keep_ignored},
+    drift::find_drift,
     order, removals,
 };
 use crate::{
@@ -21,10 +20,9 @@ use crate::{
     declare::{Node, NodeKind, Problem, Program, ResourceRef},
     expr::{ExprError, NodeId},
     identity::{Address, ResourceId},
-    provider::physical_id,
-    schema::{Field, ResourceType},
+    schema::ResourceType,
     state::{Record, RecordedOptions, Role, Snapshot, Status},
-    value::{Map, Path, Segment, Value},
+    value::{Map, Path, Value},
 };
 
 /// What was decided for one declared resource.
@@ -59,7 +57,7 @@ pub(super) struct Draft<'a> {
     /// The objects that may be otherwise than the last apply left them.
     strayed: HashSet<ResourceId>,
     /// Per node: whether its old object, or one that it needs, goes before the new one comes.
-    goes_first: Vec<bool>,
+    pub(super) goes_first: Vec<bool>,
     problems: Vec<Problem>,
     /// The nodes whose inputs could not be computed: the problem that says so, and why.
     failures: HashMap<NodeIndex, (usize, ExprError)>,
@@ -147,61 +145,6 @@ fn current_rows(snapshot: &Snapshot) -> HashMap<(&str, &str), &Record> {
         .filter(|record| record.role == Role::Current)
         .map(|record| ((record.address.as_str(), record.kind.as_str()), record))
         .collect()
-}
-
-/// Every current object that is not as the last apply left it; and the ids of these and of those
-/// of which that can not be told.
-fn find_drift(program: &Program, facts: &Facts<'_>) -> (Vec<Drift>, HashSet<ResourceId>) {
-    let mut found = Vec::new();
-    let mut strayed = HashSet::new();
-    for record in facts.snapshot.records.values() {
-        if record.role != Role::Current || record.status == Status::Absent {
-            continue;
-        }
-        let (Some(observed), Some(of)) =
-            (facts.observed.get(&record.id), (facts.types)(&record.provider, &record.kind))
-        else {
-            continue;
-        };
-        let fields = match observed {
-            Observation::Gone => Vec::new(),
-            // What its create left undone is no drift.
-            Observation::There(_) if record.is_unfinished() => {
-                strayed.insert(record.id);
-                continue;
-            }
-            Observation::There(seen) => {
-                let mut fields = drifted(of, record, seen);
-                let uncertain = facts.uncertain.get(&record.id);
-                if let Some(Uncertain { inputs, .. }) = uncertain {
-                    // What is as an update of ours would have made it was not made so by others.
-                    let others = drifted_from(of, inputs, seen);
-                    fields.retain(|change| others.iter().any(|other| other.path == change.path));
-                }
-                if !fields.is_empty() || uncertain.is_some() {
-                    strayed.insert(record.id);
-                    if let Some(node) = program.by_address.get(&record.address) {
-                        let ignored = ignored(&program.graph[*node]);
-                        fields.retain(|change| !is_ignored(change, &ignored));
-                    }
-                }
-                fields
-            }
-        };
-        let gone = *observed == Observation::Gone;
-        if gone || !fields.is_empty() {
-            found.push(Drift {
-                address: record.address.clone(),
-                kind: record.kind.clone(),
-                id: record.id,
-                physical_id: physical_id(of, &record.outputs).unwrap_or_default().to_owned(),
-                gone,
-                fields,
-            });
-        }
-    }
-    found.sort_by(|a, b| a.address.cmp(&b.address));
-    (found, strayed)
 }
 
 impl<'a> Draft<'a> {
@@ -365,50 +308,6 @@ impl<'a> Draft<'a> {
         (decision, now)
     }
 
-    /// Whether a field keeps an object from going that has to go before its replacement comes.
-    fn holds_what_goes(&self, of: &ResourceType, node: &Node, field: &str) -> bool {
-        if !of.inputs.field(field).is_some_and(|field| field.holds) {
-            return false;
-        }
-        let mut goes = false;
-        if let Some(expr) = node.inputs.member(field) {
-            expr.dependencies(&mut |_, on: NodeId| {
-                let on = on.0 as usize;
-                let replaced = self.decisions[on].as_ref().is_some_and(|d| d.replaced);
-                goes |= replaced && self.goes_first[on];
-            });
-        }
-        goes
-    }
-
-    /// Whether the new object would have the same unique key as the old one, which can not be. All
-    /// unique fields of a type are one key; what the cloud chooses it chooses anew.
-    fn keeps_unique(&self, of: &ResourceType, node: &Node, row: &Record, desired: &Value) -> bool {
-        let wanted =
-            |field: &Field| desired.get(field.name).is_some_and(|wanted| !wanted.is_null());
-        let mut unique = of.inputs.fields.iter().filter(|field| field.unique);
-        unique.clone().any(wanted)
-            && unique.all(|field| {
-                let wanted = desired.get(field.name).unwrap_or(&Value::Null);
-                let had = row.inputs.get(field.name).unwrap_or(&Value::Null);
-                if !wanted.is_known() {
-                    return !self.is_new_id(node, field.name);
-                }
-                !(wanted.is_null() && field.defaulted) && same(field, had, wanted, Against::Sent)
-            })
-    }
-
-    /// Whether a field is the id of an object that this plan makes.
-    fn is_new_id(&self, node: &Node, field: &str) -> bool {
-        let Some((on, output)) = node.inputs.target(&[Segment::Key(field.to_owned().into())])
-        else {
-            return false;
-        };
-        let NodeKind::Resource(of) = self.program.node(on).kind else { return false };
-        let made = |d: &Decision| d.action == Some(Action::Create);
-        output == of.outputs.id && self.decisions[on.0 as usize].as_ref().is_some_and(made)
-    }
-
     /// What the row will say of the options that outlive the declaration.
     fn recorded_options(&self, node: &Node) -> RecordedOptions {
         let id_of = |of: &ResourceRef| {
@@ -422,72 +321,6 @@ impl<'a> Draft<'a> {
             replace_with: node.options.replace_with.iter().filter_map(id_of).collect(),
             trigger: node.options.trigger.clone(),
             delete_timeout: node.options.timeouts.delete,
-        }
-    }
-
-    fn reasons(
-        &self,
-        index: NodeIndex,
-        node: &Node,
-        of: &ResourceType,
-        row: &Record,
-        decision: &mut Decision,
-    ) {
-        let has = |cause| decision.changes.iter().any(|c| c.cause == cause);
-        let (program, drift) = (has(Cause::Program), has(Cause::Drift));
-        if program {
-            decision.reasons.push(Reason::Changed);
-        }
-        if drift {
-            decision.reasons.push(Reason::Drifted);
-        }
-        if row.is_unfinished() && program {
-            decision.reasons = vec![Reason::NotReadyYet];
-        }
-        decision.replaced = decision.changes.iter().any(|c| c.replace);
-        if let Status::Incomplete { reason } = &row.status {
-            decision.reasons.push(Reason::Incomplete { reason: reason.clone() });
-            decision.replaced |= !of.resumable;
-        }
-        if let (Some(was), Some(is)) = (&row.options.trigger, &node.options.trigger)
-            && !same_value(was, is)
-        {
-            decision.reasons.push(Reason::Triggered);
-            decision.replaced = true;
-        }
-        if !(self.facts.same_place)(&row.provider, &decision.provider) {
-            decision.reasons.push(Reason::OtherProvider(row.provider.clone()));
-            decision.replaced = true;
-        }
-        let bound = node.options.replace_with.iter().chain(&node.options.deleted_with);
-        for other in bound {
-            let other = other.node.0 as usize;
-            let address = &self.program.graph[NodeIndex::new(other)].address;
-            let renewed = self.decisions[other].as_ref().is_some_and(|d| {
-                // Now, or in a run that did not get as far as this resource.
-                let was = row.options.replace_with.iter().find(|(at, _)| at == address);
-                was.is_some_and(|(_, id)| *id != d.id)
-                    || (d.action == Some(Action::Create) && d.row.is_some())
-            });
-            if renewed && other < index.index() {
-                let address = address.clone();
-                decision.reasons.push(Reason::ReplacedWith(address));
-                decision.replaced = true;
-            }
-        }
-        // It lives on an object that is not its host any more.
-        if let (Some(was), Some(is), false) =
-            (row.options.deleted_with, decision.options.deleted_with, decision.replaced)
-            && was != is
-            && let Some(host) = node.options.deleted_with
-        {
-            let address = self.program.node(host.node).address.clone();
-            decision.reasons.push(Reason::ReplacedWith(address));
-            decision.replaced = true;
-        }
-        if self.facts.replace.contains(&node.address) {
-            decision.reasons.push(Reason::Requested);
-            decision.replaced = true;
         }
     }
 
@@ -611,27 +444,6 @@ impl<'a> Draft<'a> {
             }
         }
         Value::Map(map)
-    }
-
-    /// Whatever is replaced downstream of a delete-first replacement must go first too: its old
-    /// object still uses the one that goes.
-    fn delete_first_cascade(&mut self) {
-        let mut upstream = vec![false; self.decisions.len()];
-        for index in 0..self.decisions.len() {
-            let above = self
-                .program
-                .graph
-                .neighbors_directed(NodeIndex::new(index), Direction::Incoming)
-                .any(|from| {
-                    let first = |d: &Decision| d.replaced && d.delete_first;
-                    upstream[from.index()]
-                        || self.decisions[from.index()].as_ref().is_some_and(first)
-                });
-            upstream[index] = above;
-            if let Some(decision) = &mut self.decisions[index] {
-                decision.delete_first |= above && decision.replaced;
-            }
-        }
     }
 }
 

@@ -9,11 +9,13 @@ mod canonical;
 mod changes;
 mod decide;
 mod diff;
+mod drift;
 mod error;
 mod facts;
 mod order;
 mod removals;
 mod render;
+mod replace;
 mod step;
 
 use std::sync::Arc;
