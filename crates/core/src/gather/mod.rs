@@ -1,0 +1,171 @@
+//! Gathering what the pure planner needs: records, what became of open intents, answers of
+//! lookups, and what is there. Reads only.
+
+mod observe;
+mod recover;
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use crate::{
+    identity::Identity,
+    panics::{bug, caught, caught_now, provider_bug},
+    plan::PlanError,
+    provider::{BoxFuture, ErrorKind, Handler, Provider, ProviderError, Seen},
+    state::{Change, Intent, Record, Snapshot, Status},
+    value::Value,
+};
+
+pub(crate) use recover::Recovery;
+
+/// How long a look that met a passing error waits before it is taken again.
+pub(super) const PAUSE: Duration = Duration::from_millis(500);
+
+/// How long one look may take, be it a list of very many objects.
+const LONGEST_LOOK: Duration = Duration::from_secs(5 * 60);
+
+/// How often such a look is taken in all.
+const LOOKS: u32 = 6;
+
+/// What reads for a plan.
+pub(crate) struct Gatherer<'g> {
+    pub(crate) providers: &'g [Arc<dyn Provider>],
+    pub(crate) stack: Arc<str>,
+    pub(crate) parallelism: usize,
+}
+
+impl<'g> Gatherer<'g> {
+    pub(crate) fn provider(&self, name: &str, kind: &str) -> Option<&'g Arc<dyn Provider>> {
+        // A row that names its provider means that one: another may point elsewhere.
+        let fits = |p: &&Arc<dyn Provider>| name.is_empty() || p.name() == name;
+        self.providers.iter().filter(fits).find(|p| p.handler(kind).is_some())
+    }
+
+    pub(super) fn handler(
+        &self,
+        record: &Record,
+    ) -> Option<(&'g Arc<dyn Provider>, &'g dyn Handler)> {
+        let provider = self.provider(&record.provider, &record.kind)?;
+        Some((provider, provider.handler(&record.kind)?))
+    }
+
+    pub(super) fn identity(&self, record: &Record) -> Identity {
+        Identity { id: record.id, stack: self.stack.clone(), address: record.address.clone() }
+    }
+
+    /// Refuses to look for objects where they were not made: all of them would seem to be gone.
+    pub(crate) fn check_targets(&self, snapshot: &Snapshot) -> Result<(), PlanError> {
+        let intended = snapshot.intents.values().filter_map(|intent| intent.record.as_deref());
+        let made = snapshot.records.values().filter(|record| record.status != Status::Absent);
+        let used: HashSet<&str> = made.chain(intended).map(|r| r.provider.as_str()).collect();
+        for provider in self.providers.iter().filter(|p| used.contains(p.name())) {
+            let now = provider.target();
+            let Some(was) = snapshot.targets.get(provider.name()) else { continue };
+            if was.target != now {
+                return Err(PlanError::OtherTarget {
+                    stack: self.stack.to_string(),
+                    provider: provider.name().to_owned(),
+                    was: was.target.clone(),
+                    now,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings rows and intents of an older shape to today's, and says what to write for it.
+    pub(crate) fn upgrade(&self, snapshot: &Snapshot) -> Result<Vec<Change>, PlanError> {
+        let mut written = Vec::new();
+        for record in snapshot.records.values() {
+            if let Some(record) = self.upgraded(record)? {
+                written.push(Change::Put(Box::new(record)));
+            }
+        }
+        for intent in snapshot.intents.values() {
+            let Some(record) = &intent.record else { continue };
+            if let Some(record) = self.upgraded(record)? {
+                let record = Some(Box::new(record));
+                written.push(Change::Open(Intent { record, ..intent.clone() }));
+            }
+        }
+        Ok(written)
+    }
+
+    fn upgraded(&self, record: &Record) -> Result<Option<Record>, PlanError> {
+        let Some((_, handler)) = self.handler(record) else { return Ok(None) };
+        let of = handler.resource_type();
+        if record.version == of.version {
+            return Ok(None);
+        }
+        let upgrade = |inputs: &Value| {
+            let row = Seen { inputs: inputs.clone(), outputs: record.outputs.clone() };
+            caught_now(|| handler.upgrade(record.version, row))
+                .unwrap_or_else(|panic| Err(bug(&panic)))
+        };
+        let row = upgrade(&record.inputs)
+            .map_err(|message| PlanError::Record { address: record.address.clone(), message })?;
+        // What was seen has the shape of inputs, and comes along where it can.
+        let seen = record.seen.as_ref().and_then(|seen| Some(upgrade(seen).ok()?.inputs));
+        let hidden = of.inputs.fields.iter().filter(|field| field.write_only);
+        let unsure = match record.unsure.is_empty() {
+            true => Vec::new(),
+            // Names may have changed: all that can not be read back is sent again.
+            false => hidden.map(|field| field.name.to_owned()).collect(),
+        };
+        let Seen { inputs, outputs } = row;
+        let version = of.version;
+        Ok(Some(Record { inputs, outputs, seen, unsure, version, ..record.clone() }))
+    }
+
+    /// All of these, a bounded number at a time; the first error ends it.
+    pub(super) async fn all<T: Send>(
+        &self,
+        looks: Vec<BoxFuture<'_, Result<T, PlanError>>>,
+    ) -> Result<Vec<T>, PlanError> {
+        stream::iter(looks).buffer_unordered(self.parallelism).try_collect().await
+    }
+}
+
+/// Takes a look again while it fails in a way that passes. A look changes nothing, so one without
+/// a definite answer counts as such. One that panics is an error like others, and is not.
+pub(super) async fn patiently<'a, T, F>(mut look: impl FnMut() -> F) -> Result<T, ProviderError>
+where
+    F: Future<Output = Result<T, ProviderError>> + 'a,
+{
+    let mut look = async || {
+        let panicked = |panic: String| Err(provider_bug(ErrorKind::Provider, "formwork", &panic));
+        let looked = tokio::time::timeout(LONGEST_LOOK, caught(async { look().await })).await;
+        looked.map_or_else(
+            |_| {
+                let message = format!("no answer to a look within {} s", LONGEST_LOOK.as_secs());
+                Err(ProviderError::new(ErrorKind::Timeout, "formwork", message))
+            },
+            |answer| answer.unwrap_or_else(panicked),
+        )
+    };
+    let mut pause = PAUSE / 4;
+    for _ in 1..LOOKS {
+        match look().await {
+            Err(error)
+                if matches!(
+                    error.kind,
+                    ErrorKind::Throttled | ErrorKind::Transient | ErrorKind::Ambiguous
+                ) =>
+            {
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+            done => return done,
+        }
+    }
+    look().await
+}
+
+pub(super) fn no_provider(record: &Record) -> PlanError {
+    PlanError::NoProvider { address: record.address.clone(), kind: record.kind.clone() }
+}
+
+pub(super) fn refresh_error(record: &Record, source: ProviderError) -> PlanError {
+    PlanError::Refresh { address: record.address.clone(), kind: record.kind.clone(), source }
+}

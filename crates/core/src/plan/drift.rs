@@ -1,0 +1,72 @@
+//! What is otherwise in the cloud than the last apply left it.
+
+use std::collections::HashSet;
+
+use super::{
+    Drift, Facts, Observation, Uncertain,
+    changes::{drifted, drifted_from, ignored, is_ignored},
+};
+use crate::{
+    declare::Program,
+    identity::ResourceId,
+    provider::physical_id,
+    state::{Role, Status},
+};
+
+/// Every current object that is not as the last apply left it; and the ids of these and of those
+/// of which that can not be told.
+pub(super) fn find_drift(
+    program: &Program,
+    facts: &Facts<'_>,
+) -> (Vec<Drift>, HashSet<ResourceId>) {
+    let mut found = Vec::new();
+    let mut strayed = HashSet::new();
+    for record in facts.snapshot.records.values() {
+        if record.role != Role::Current || record.status == Status::Absent {
+            continue;
+        }
+        let (Some(observed), Some(of)) =
+            (facts.observed.get(&record.id), (facts.types)(&record.provider, &record.kind))
+        else {
+            continue;
+        };
+        let fields = match observed {
+            Observation::Gone => Vec::new(),
+            // What its create left undone is no drift.
+            Observation::There(_) if record.is_unfinished() => {
+                strayed.insert(record.id);
+                continue;
+            }
+            Observation::There(seen) => {
+                let mut fields = drifted(of, record, seen);
+                let uncertain = facts.uncertain.get(&record.id);
+                if let Some(Uncertain { inputs, .. }) = uncertain {
+                    // What is as an update of ours would have made it was not made so by others.
+                    let others = drifted_from(of, inputs, seen);
+                    fields.retain(|change| others.iter().any(|other| other.path == change.path));
+                }
+                if !fields.is_empty() || uncertain.is_some() {
+                    strayed.insert(record.id);
+                    if let Some(node) = program.by_address.get(&record.address) {
+                        let ignored = ignored(&program.graph[*node]);
+                        fields.retain(|change| !is_ignored(change, &ignored));
+                    }
+                }
+                fields
+            }
+        };
+        let gone = *observed == Observation::Gone;
+        if gone || !fields.is_empty() {
+            found.push(Drift {
+                address: record.address.clone(),
+                kind: record.kind.clone(),
+                id: record.id,
+                physical_id: physical_id(of, &record.outputs).unwrap_or_default().to_owned(),
+                gone,
+                fields,
+            });
+        }
+    }
+    found.sort_by(|a, b| a.address.cmp(&b.address));
+    (found, strayed)
+}
