@@ -6,6 +6,7 @@
 
 mod apply;
 mod child;
+mod cold;
 mod latency;
 mod memory;
 mod peer;
@@ -22,7 +23,7 @@ use formwork_benches::{
 const HELP: &str = "\
 Measures the engine: cargo xtask bench [OPTIONS]
 
-  --only A,B   only these of: plan, apply, memory, latency, store, peer
+  --only A,B   only these of: plan, apply, memory, latency, store, cold, peer
   --quick      smaller sizes, for a look
   --full       also Terraform's apply of 5,000 resources, which takes some twelve minutes
   --dir DIR    where the states are kept while they are measured; a folder on a disk
@@ -66,12 +67,13 @@ impl Settings {
 /// One group of figures: its name, and how it is measured.
 type Group = (&'static str, fn(&Settings) -> Result<Vec<Figure>, Failed>);
 
-const GROUPS: [Group; 6] = [
+const GROUPS: [Group; 7] = [
     ("plan", plan::figures),
     ("apply", apply::figures),
     ("memory", memory::figures),
     ("latency", latency::figures),
     ("store", store::figures),
+    ("cold", cold::figures),
     ("peer", peer::figures),
 ];
 
