@@ -264,7 +264,10 @@ fn plan_advice(error: &PlanError) -> Option<String> {
         PlanError::Record { .. } => {
             "use the version of the program that wrote the record, or a later one"
         }
-        PlanError::LookupUnknown { .. } => "nothing was changed",
+        PlanError::OtherTarget { .. } => {
+            "nothing was changed; run it with the cloud, region and account that it was applied with, or keep the other place in a state of its own: --stack, --state-dir"
+        }
+        PlanError::LookupUnknown { .. } | PlanError::Exchange { .. } => "nothing was changed",
         PlanError::Lookup { source, .. } => {
             let advice = provider_advice(source.kind, Doing::Lookup);
             return Some(format!("nothing was changed; {advice}"));

@@ -61,7 +61,7 @@ pub enum PlanError {
     },
     /// A provider points to another place than the one where its objects were made.
     #[error(
-        "the objects of `{stack}` were made through the provider `{provider}` at {was}, and it points to {now} now: they would all seem to be gone. Point it there again, or use another stack or state for the other place"
+        "the objects of `{stack}` were made through the provider `{provider}` at {was}, and it points to {now} now, where they would all seem to be gone"
     )]
     OtherTarget {
         /// The stack.
