@@ -50,25 +50,28 @@ macro_rules! direction {
         #[resource(kind = $kind, outputs = $outputs, group = network, seconds = 1)]
         pub struct $name {
             /// The group that the rule is of.
-            #[resource(replace)]
+            #[resource(replace, unique)]
             pub security_group_id: SecurityGroupId,
             /// The protocol: `tcp`, `udp`, `icmp`, `icmpv6`, `-1` for all, or a number.
+            #[resource(unique)]
             pub ip_protocol: String,
             /// The first port; for ICMP the type, with -1 for all.
+            #[resource(unique)]
             pub from_port: Option<i32>,
             /// The last port; for ICMP the code, with -1 for all.
+            #[resource(unique)]
             pub to_port: Option<i32>,
             #[doc = concat!("The IPv4 block that is the ", $peer, ".")]
-            #[resource(replace)]
+            #[resource(replace, unique)]
             pub cidr_ipv4: Option<String>,
             #[doc = concat!("The IPv6 block that is the ", $peer, ".")]
-            #[resource(replace)]
+            #[resource(replace, unique)]
             pub cidr_ipv6: Option<String>,
             #[doc = concat!("The prefix list that is the ", $peer, ".")]
-            #[resource(replace)]
+            #[resource(replace, unique)]
             pub prefix_list_id: Option<PrefixListId>,
             #[doc = concat!("The security group whose interfaces are the ", $peer, ".")]
-            #[resource(replace)]
+            #[resource(replace, unique)]
             pub referenced_security_group_id: Option<SecurityGroupId>,
             /// What it is for.
             pub description: Option<String>,

@@ -1,13 +1,10 @@
 //! A plan for people: grouped, aligned, with what is alike shown once.
 
-use std::{
-    collections::{HashMap, HashSet},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
 use formwork_core::{
     Action, Address, Drift, FieldChange, Group, PlanData, Reason, ResourceId, Step, Summary,
-    value::{Map, Value},
+    value::{Map, Path, Value},
 };
 
 use super::{
@@ -124,9 +121,22 @@ fn recovered(plan: &PlanData, layout: &Layout) -> String {
 /// What differs in the cloud, and stays so: the program leaves it to the cloud, or wants it so.
 fn left_alone(plan: &PlanData, layout: &Layout) -> String {
     let acted = plan.steps.iter().filter(|step| step.action != Action::Record);
-    let touched: HashSet<&Address> = acted.map(|step| &step.address).collect();
-    let alone = plan.drift.iter().filter(|drift| !touched.contains(&drift.address));
-    let alone = drift::entries(alone, |_, _| false, layout);
+    let acted: HashMap<&Address, &Step> = acted.map(|step| (&step.address, step)).collect();
+    // What the plan does change is shown there; a new object has nothing that is left.
+    let alone: Vec<Drift> = plan
+        .drift
+        .iter()
+        .filter_map(|drift| {
+            let Some(step) = acted.get(&drift.address) else { return Some(drift.clone()) };
+            let mut drift = drift.clone();
+            let planned = |path: &Path| {
+                step.changes.iter().any(|c| c.path.starts_with(path) || path.starts_with(&c.path))
+            };
+            drift.fields.retain(|field| step.action == Action::Update && !planned(&field.path));
+            (!drift.fields.is_empty()).then_some(drift)
+        })
+        .collect();
+    let alone = drift::entries(alone.iter(), |_, _| false, layout);
     if alone.is_empty() {
         return String::new();
     }

@@ -189,7 +189,11 @@ impl Executor<'_> {
         row.outputs = outputs;
         row.status = Status::Settling;
         row.unsure.clear();
-        row.changing = self.changes(id).map(|changes| changes.paths().to_vec()).unwrap_or_default();
+        // Beside those of an earlier update that was not seen to settle.
+        let changed = self.changes(id).map(Changes::paths).unwrap_or_default().to_vec();
+        row.changing.extend(changed);
+        row.changing.sort_unstable();
+        row.changing.dedup();
         self.describe(&mut row, step);
         let known = Seen { inputs: row.inputs.clone(), outputs: row.outputs.clone() };
         self.put(row);
@@ -209,10 +213,7 @@ impl Executor<'_> {
         let first = row.seen.is_none();
         row.outputs = self.outputs_of(step, &row.inputs, seen.outputs);
         let after = mark_secrets(&row.inputs, seen.inputs);
-        row.seen = Some(match self.resource_type(step) {
-            Some(of) => settled(of.inputs, &row, step.observed.as_ref(), after),
-            None => after,
-        });
+        row.seen = Some(settled(&row, step.observed.as_ref(), after));
         row.changing.clear();
         row.status = Status::Ready;
         self.describe(&mut row, step);

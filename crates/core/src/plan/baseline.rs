@@ -7,7 +7,6 @@ use std::borrow::Cow;
 
 use crate::{
     provider::Seen,
-    schema::Schema,
     state::Record,
     value::{Map, Path, Segment, Value},
 };
@@ -33,23 +32,15 @@ pub(super) fn left<'v>(record: &'v Record, seen: &'v Seen) -> Cow<'v, Value> {
 
 /// The baseline after an object settled as `after`.
 ///
-/// Where an update changed nothing, drift that nobody looked at before stays drift. What the plan
-/// did look at is accepted where it was as it had been left, for it may have changed with the
-/// update, and where the program leaves it to the cloud.
-pub(crate) fn settled(inputs: &Schema, row: &Record, before: Option<&Seen>, after: Value) -> Value {
-    let (Some(Value::Map(left)), Value::Map(now)) = (&row.seen, &after) else { return after };
+/// Where an update changed nothing, drift that nobody looked at before stays drift. Where the plan
+/// did look, it has put into the update whatever was to be changed: the rest is accepted.
+pub(crate) fn settled(row: &Record, before: Option<&Seen>, after: Value) -> Value {
+    let (Some(Value::Map(left)), Value::Map(now), None) = (&row.seen, &after, before) else {
+        return after;
+    };
     let mut map = Map::with_capacity(now.len());
     for (name, now) in now.iter() {
-        let value = match left.get(name) {
-            None => now,
-            Some(left) => {
-                let chosen = inputs.field(name).is_some_and(|field| field.defaulted)
-                    && row.inputs.get(name).is_none_or(Value::is_null);
-                let stood = |seen: &Seen| chosen || seen.inputs.get(name) == Some(left);
-                if before.is_some_and(stood) { now } else { left }
-            }
-        };
-        map.insert(name.clone(), value.clone());
+        map.insert(name.clone(), left.get(name).unwrap_or(now).clone());
     }
     let mut settled = Value::Map(map);
     for place in row.changing.iter().map(Path::unit) {
@@ -91,8 +82,8 @@ pub(super) fn put(value: &mut Value, path: &[Segment], to: Option<Value>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::Status;
     use crate::testing::{Random, changes};
-    use crate::{schema::Field, state::Status};
 
     fn value(json: &str) -> Value {
         serde_json::from_str(json).unwrap()
@@ -116,7 +107,6 @@ mod tests {
         }
     }
 
-    const SCHEMA: Schema = Schema { fields: &[Field::new("c").defaulted()] };
     const BEFORE: &str = r#"{"a": "1", "b": "1", "tags": {"x": "1", "y": "1"}, "list": [1]}"#;
     const SENT: &str =
         r#"{"a": "TWO", "b": "1", "tags": {"x": "2", "y": "1", "z": "2"}, "list": [2]}"#;
@@ -127,13 +117,13 @@ mod tests {
     fn a_field_that_an_update_did_not_touch_keeps_its_baseline_unless_the_plan_looked() {
         let row = row(BEFORE, SENT);
         let kept = r#"{"a": "two", "b": "1", "tags": {"x": "2", "y": "1", "z": "2"}, "list": [2]}"#;
-        assert_eq!(settled(&SCHEMA, &row, None, value(AFTER)), value(kept));
+        assert_eq!(settled(&row, None, value(AFTER)), value(kept));
 
         let looked = Seen { inputs: value(BEFORE), outputs: Value::Null };
-        let accepted = settled(&SCHEMA, &row, Some(&looked), value(AFTER));
+        let accepted = settled(&row, Some(&looked), value(AFTER));
         assert_eq!(accepted.get("b"), Some(&"-".into()));
         let first = Record { seen: None, ..row };
-        assert_eq!(settled(&SCHEMA, &first, None, value(AFTER)), value(AFTER));
+        assert_eq!(settled(&first, None, value(AFTER)), value(AFTER));
     }
 
     #[test]

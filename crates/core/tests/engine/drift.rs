@@ -286,3 +286,18 @@ async fn a_choice_of_the_cloud_is_accepted_by_an_update_of_something_else_too() 
     assert_eq!(world.settle(program("2")).await, ["update a"]);
     assert!(world.plan(program("2")).await.data().drift.is_empty());
 }
+
+#[tokio::test]
+async fn an_update_after_one_whose_answer_was_lost_leaves_no_drift() {
+    let world = World::new();
+    let program = |label: &'static str, set: &'static str| {
+        move |s: &mut Scope<'_>| {
+            s.add("a", Thing::builder().label(label).set([set]).build());
+        }
+    };
+    world.settle(program("1", "x")).await;
+    world.cloud.fail(Op::Update, "a", 1, Fault::LoseAnswer);
+    assert!(world.up(program("2", "x")).await.is_err());
+    assert_eq!(world.settle(program("2", "y")).await, ["update a"]);
+    assert!(world.plan(program("2", "y")).await.data().drift.is_empty());
+}

@@ -22,7 +22,14 @@ impl Store {
         match self {
             Self::Memory(machines) => Ok(machines.get(id).cloned()),
             Self::Folder(folder) => match fs::read(path(folder, id)) {
-                Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(io::Error::other),
+                Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+                    let file = path(folder, id);
+                    io::Error::other(format!(
+                        "the file {} of the simulated machine is damaged ({error}); delete it to \
+                         begin with a new one",
+                        file.display()
+                    ))
+                }),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
                 Err(error) => Err(error),
             },

@@ -185,11 +185,19 @@ impl Driver {
                 branches.push(self.version.branch());
                 branches.sort_unstable();
                 branches.dedup();
+                // The modules for another kernel of this system hold their own driver branch.
+                let kernels = Compatibility::get().distro_kernels.iter();
+                let kernels = kernels.filter(|row| row.os == self.os.key());
+                let mut kernels: Vec<&str> =
+                    kernels.filter_map(|row| row.release.as_deref()).collect();
+                kernels.push(&self.kernel_release);
+                kernels.sort_unstable();
+                kernels.dedup();
                 for branch in branches {
                     for suffix in ["-open", ""] {
-                        let kernel = &self.kernel_release;
-                        names
-                            .push(format!("linux-modules-nvidia-{branch}-server{suffix}-{kernel}"));
+                        names.extend(kernels.iter().map(|kernel| {
+                            format!("linux-modules-nvidia-{branch}-server{suffix}-{kernel}")
+                        }));
                         names.push(format!("nvidia-headless-no-dkms-{branch}-server{suffix}"));
                     }
                     names.push(format!("nvidia-utils-{branch}-server"));

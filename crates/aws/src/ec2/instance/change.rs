@@ -1,7 +1,7 @@
 //! Changes to a machine while it runs.
 
 use aws_sdk_ec2::types;
-use formwork_core::{Changes, Context, ErrorKind, Identity, Known, ProviderError};
+use formwork_core::{Changes, Context, ErrorKind, Identity, Known, ProviderError, value::Segment};
 
 use super::{
     Instance,
@@ -31,7 +31,7 @@ pub(super) async fn running(
     let (clients, id) = (cx.client, known.outputs.id.as_str());
     tags::update(clients, cx.identity, id, &known.inputs.tags, &inputs.tags, changes).await?;
     if changes.touches("volume_tags") {
-        volume_tags(cx, known, inputs).await?;
+        volume_tags(cx, known, inputs, changes).await?;
     }
     source_dest_check(clients, &seen.instance, inputs).await?;
     if let Some(groups) = &inputs.security_group_ids
@@ -226,6 +226,7 @@ async fn volume_tags(
     cx: &Context<'_, Clients>,
     known: &Known<Instance>,
     inputs: &Instance,
+    changes: &Changes,
 ) -> Result<(), ProviderError> {
     let owner = vec![cx.identity.id.to_string()];
     let volumes: Vec<types::Volume> =
@@ -235,7 +236,17 @@ async fn volume_tags(
         return Ok(());
     }
     let set = tags::all(cx.client, cx.identity, &inputs.volume_tags);
-    let removed = known.inputs.volume_tags.keys().filter(|key| !set.contains_key(*key));
+    // Only what was planned goes: the template may have given them tags that are not declared here.
+    let planned = |key: &str| {
+        changes.paths().iter().filter(|path| path.top() == "volume_tags").any(|path| {
+            match path.segments() {
+                [_, Segment::Key(named), ..] => named.as_ref() == key,
+                _ => true,
+            }
+        })
+    };
+    let removed = known.inputs.volume_tags.keys();
+    let removed = removed.filter(|key| !set.contains_key(*key) && planned(key));
     let removed: Vec<types::Tag> = removed
         .filter(|key| *key != Identity::TAG)
         .map(|key| types::Tag::builder().key(key).build())
