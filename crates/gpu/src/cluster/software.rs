@@ -141,6 +141,8 @@ pub(super) fn declare(
     let steps = checked.steps.as_ref()?;
     let instance_type = &checked.group.instance_type;
     let on = Machine { instance, instance_type, os: cluster.os };
+    let driver = &steps.driver;
+    let basis = format!("driver {} on kernel {}", driver.version, driver.kernel_release);
     let kernel = scope.add("kernel", on.step(steps.kernel.clone()));
     let repository = scope.add("repository", on.step(steps.repository.clone()));
     let driver = on.step(steps.driver.clone()).after(&kernel).after(&repository);
@@ -148,7 +150,7 @@ pub(super) fn declare(
 
     let mut proved = vec![kernel, driver.clone()];
     if let Some(fabric) = &steps.fabric {
-        let fabric = on.step(fabric.clone()).after(&driver);
+        let fabric = on.step_upon(fabric.clone(), &basis).after(&driver).replace_with(&driver);
         proved.push(scope.add("fabric-manager", fabric));
     }
     if let Some(cuda) = &steps.cuda {
@@ -156,7 +158,8 @@ pub(super) fn declare(
         let cuda = on.step(cuda.clone()).after(&proved);
         proved.push(scope.add("cuda", cuda));
     }
-    let settings = on.step(steps.settings.clone()).after(&proved);
+    let settings = on.step_upon(steps.settings.clone(), &basis);
+    let settings = settings.after(&proved).replace_with(&driver);
     proved.push(scope.add("gpu-settings", settings));
     if let Some(nccl) = &steps.nccl {
         proved.push(scope.add("nccl-settings", on.step(nccl.clone())));
@@ -169,7 +172,8 @@ pub(super) fn declare(
         let speed = on.step(speed.clone()).after(&proved);
         proved.push(scope.add("scratch-speed", speed));
     }
-    let readiness = on.step(steps.readiness.clone()).after(&proved);
+    let readiness = on.step_upon(steps.readiness.clone(), &basis);
+    let readiness = readiness.after(&proved).replace_with(&driver);
     Some(scope.add("readiness", readiness).id)
 }
 
@@ -182,12 +186,21 @@ struct Machine<'m> {
 
 impl Machine<'_> {
     fn step<S: NodeStep>(&self, step: S) -> Declaration<OnHost<S>> {
+        self.declare(step, None)
+    }
+
+    /// A step whose work a change of what is beneath it undoes.
+    fn step_upon<S: NodeStep>(&self, step: S, basis: &str) -> Declaration<OnHost<S>> {
+        self.declare(step, Some(basis.to_owned()))
+    }
+
+    fn declare<S: NodeStep>(&self, step: S, basis: Option<String>) -> Declaration<OnHost<S>> {
         let host = Host::builder()
             .id(self.instance.id.cast::<String>())
             .address(&self.instance.private_ip)
             .instance_type(self.instance_type.to_owned())
             .os(self.os)
             .build();
-        OnHost::declare(host, step).deleted_with(self.instance)
+        OnHost::declare_upon(host, step, basis).deleted_with(self.instance)
     }
 }

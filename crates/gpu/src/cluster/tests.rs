@@ -414,3 +414,35 @@ async fn a_foreign_policy_on_the_way_to_s3_is_taken_away() {
     let plan = world.plan(&cluster).await.unwrap();
     assert!(plan.is_empty(), "{plan}");
 }
+
+#[tokio::test]
+async fn what_a_new_driver_or_kernel_undoes_is_set_right_in_the_same_run() {
+    let world = World::new();
+    let at = |driver: &'static str, kernel: &'static str| {
+        with_software(|software| {
+            software.driver = driver.parse().unwrap();
+            software.kernel = kernel.to_owned();
+        })
+    };
+    let kernels = ["6.8.0-1069-aws", "7.0.0-1017-aws"];
+    world.up(&at("580.178.04", kernels[0])).await;
+    for (driver, kernel) in [
+        ("595.91.07", kernels[0]),
+        ("595.91.07", kernels[1]),
+        ("580.178.04", kernels[0]),
+        ("595.91.07", kernels[1]),
+    ] {
+        let cluster = at(driver, kernel);
+        world.up(&cluster).await;
+        let again = world.plan(&cluster).await.unwrap();
+        assert!(again.is_empty() && again.data().drift.is_empty(), "{driver} {kernel}: {again}");
+    }
+    let engine = world.engine().await;
+    let cluster = stack(&at("595.91.07", kernels[1])).unwrap();
+    let rows = engine.state(cluster.name()).await.unwrap().records.into_values();
+    let driver = rows.map(|record| record.address).find(|a| a.as_str().ends_with("/driver"));
+    let replacing = engine.plan(&cluster).replace(driver.unwrap()).await.unwrap();
+    engine.apply(replacing).await.unwrap();
+    let again = engine.plan(&cluster).await.unwrap();
+    assert!(again.is_empty() && again.data().drift.is_empty(), "{again}");
+}

@@ -61,6 +61,10 @@ pub struct OnHost<S: NodeStep> {
     pub host: Host,
     /// The step's inputs.
     pub settings: S,
+    /// What it stands on, in words, such as the kernel and driver: where that changes, the step is
+    /// run again after it, for a new driver forgets the settings of the GPUs.
+    #[serde(default)]
+    pub basis: Option<String>,
     /// What is otherwise than the settings say, and how: empty in every declaration, and filled by
     /// a look at the host.
     #[serde(default)]
@@ -70,9 +74,19 @@ pub struct OnHost<S: NodeStep> {
 impl<S: NodeStep> OnHost<S> {
     /// Declares the step on a host; the host's fields may be late, the settings are known.
     pub fn declare(host: impl Into<Input<Host>>, settings: S) -> Declaration<Self> {
+        Self::declare_upon(host, settings, None)
+    }
+
+    /// Declares the step on a host, to be run again when its `basis` changes.
+    pub fn declare_upon(
+        host: impl Into<Input<Host>>,
+        settings: S,
+        basis: Option<String>,
+    ) -> Declaration<Self> {
         let mut members = Members::default();
         members.set("host", host.into());
         members.set("settings", Input::<S>::from(settings));
+        members.set("basis", Input::<Option<String>>::from(basis));
         members.set("differs", Input::from(BTreeMap::<String, String>::new()));
         Declaration::new(members)
     }

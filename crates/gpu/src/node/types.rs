@@ -13,6 +13,7 @@ pub(super) const SCHEMA: Schema = Schema {
     fields: &[
         Field::new("host").required().nested(<Host as Inputs>::SCHEMA),
         Field::new("settings").required(),
+        Field::new("basis"),
         Field::new("differs"),
     ],
 };
