@@ -147,11 +147,16 @@ impl Folder {
     fn check_copy(&self) -> Result<(), StateError> {
         let medium = &self.medium;
         let copy = medium.dir.join("check");
-        let remove = || match std::fs::remove_dir_all(&copy) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(medium.io("written", &copy)(error))
+        let since = Instant::now();
+        let remove = || loop {
+            match std::fs::remove_dir_all(&copy) {
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+                // Threads of a sled that panicked may still write into it.
+                Err(_) if since.elapsed() < STRAGGLERS => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                done => return done.map_err(medium.io("written", &copy)),
             }
-            _ => Ok(()),
         };
         remove()?;
         for part in ["", "blobs"] {
