@@ -14,6 +14,7 @@ use crate::{
         Settled,
     },
     schema::ResourceType,
+    state::Record,
     value::Value,
 };
 
@@ -472,6 +473,15 @@ impl<L: Lookup> LookupHandler for TypedLookup<L> {
             encode(L::KIND, &L::look_up(&self.client, &query).await?)
         })
     }
+}
+
+/// What tells the object of a row from all others: its provider, type and own id. Two rows may name
+/// the same one where its key comes from its inputs and its create does not mind that it is there.
+pub(crate) fn object_of<'r>(
+    of: &ResourceType,
+    row: &'r Record,
+) -> Option<(&'r str, &'r str, &'r str)> {
+    Some((&row.provider, &row.kind, physical_id(of, &row.outputs)?))
 }
 
 /// Reads the object's own id out of its outputs.

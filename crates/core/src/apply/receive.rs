@@ -12,7 +12,7 @@ use crate::{
     identity::{Address, ResourceId},
     panics::provider_bug,
     plan::{Action, Step, StepId, mark_outputs, mark_secrets, same_value, settled},
-    provider::{ErrorKind, ProviderError, Seen, Settling, physical_id},
+    provider::{ErrorKind, ProviderError, Seen, Settling, object_of, physical_id},
     resource::{Changes, Deletion},
     state::{Record, Role, Status},
     value::Value,
@@ -163,14 +163,12 @@ impl Executor<'_> {
         }
     }
 
-    /// What tells an object from all others: its provider, type and own id.
     fn object(&self, step: &Step, row: &Record) -> Option<(String, String, String)> {
-        let id = physical_id(self.resource_type(step)?, &row.outputs)?;
-        Some((row.provider.clone(), row.kind.clone(), id.to_owned()))
+        let (provider, kind, id) = object_of(self.resource_type(step)?, row)?;
+        Some((provider.to_owned(), kind.to_owned(), id.to_owned()))
     }
 
-    /// Whether a create of this run took over the very object of this row: its key comes from its
-    /// inputs, and its create does not mind that it is there.
+    /// Whether a create of this run took over the very object of this row.
     pub(super) fn is_made_again(&self, step: &Step, row: &Record) -> bool {
         !self.made.is_empty()
             && self.object(step, row).is_some_and(|object| self.made.contains(&object))

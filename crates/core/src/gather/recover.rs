@@ -9,7 +9,7 @@ use super::{Gatherer, PAUSE, no_provider, patiently, refresh_error};
 use crate::{
     identity::{Address, ResourceId},
     plan::{PlanError, Recovered, Uncertain, mark_outputs, unsent_changes},
-    provider::{BoxFuture, Seen, physical_id},
+    provider::{BoxFuture, Seen, object_of, physical_id},
     state::{Change, Intent, Record, Role, Snapshot, Status, Verb},
     value::Value,
 };
@@ -126,14 +126,11 @@ impl Gatherer<'_> {
         (row.unsure.len() > known).then(|| Change::Put(Box::new(row)))
     }
 
-    /// Whether two rows of one type mean one object: its key comes from its inputs, and its create
-    /// does not mind that it is there.
+    /// Whether two rows mean one object.
     fn is_same_object(&self, one: &Record, other: &Record) -> bool {
         let Some((_, handler)) = self.handler(one) else { return false };
-        let id = |record: &Record| {
-            physical_id(handler.resource_type(), &record.outputs).map(str::to_owned)
-        };
-        one.kind == other.kind && one.provider == other.provider && id(one) == id(other)
+        let of = handler.resource_type();
+        object_of(of, one).is_some_and(|object| object_of(of, other) == Some(object))
     }
 
     async fn look_after(&self, intent: &Intent, snapshot: &Snapshot) -> Result<Outcome, PlanError> {

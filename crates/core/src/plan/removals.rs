@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::{Action, Observation, Reason, Want, decide::Draft};
 use crate::{
     identity::ResourceId,
-    provider::physical_id,
+    provider::object_of,
     state::{Record, Role, Status},
 };
 
@@ -83,16 +83,17 @@ fn keep_shared(draft: &Draft<'_>, removals: &mut [Removal]) {
     }
     let going: HashSet<ResourceId> = removals.iter().map(|removal| removal.row).collect();
     let records = &draft.facts.snapshot.records;
-    let object = |record: &Record| {
-        let of = (draft.facts.types)(&record.provider, &record.kind)?;
-        let id = physical_id(of, &record.outputs)?.to_owned();
-        Some((record.provider.clone(), of.kind, id))
-    };
+    let type_of = |record: &Record| (draft.facts.types)(&record.provider, &record.kind);
     let stays = |record: &&Record| record.status != Status::Absent && !going.contains(&record.id);
-    let kept: HashMap<_, &Record> =
-        records.values().filter(stays).filter_map(|r| Some((object(r)?, r))).collect();
+    let kept: HashMap<_, &Record> = records
+        .values()
+        .filter(stays)
+        .filter_map(|r| Some((object_of(type_of(r)?, r)?, r)))
+        .collect();
     for removal in removals.iter_mut().filter(|removal| removal.action == Action::Delete) {
-        if let Some(other) = object(&records[&removal.row]).and_then(|object| kept.get(&object)) {
+        let record = &records[&removal.row];
+        let object = type_of(record).and_then(|of| object_of(of, record));
+        if let Some(other) = object.and_then(|object| kept.get(&object)) {
             removal.action = Action::Forget;
             removal.delete_first = false;
             removal.reasons.push(Reason::SharedWith(other.address.clone()));
