@@ -7,6 +7,7 @@
 //! clean     after a clean close: the length and checksum of every file in rows/
 //! witness   how many writes are known to be durable
 //! check/    a copy of rows/, while it is being checked
+//! kept/     rows/ as they were, while what was not closed cleanly is being opened
 //! ```
 //!
 //! sled 0.34 repairs while it opens: what it takes for the torn end of its log it overwrites
@@ -98,14 +99,24 @@ impl Folder {
 
     fn open_rows(&self) -> Result<sled::Db, StateError> {
         let medium = &self.medium;
+        let kept = medium.dir.join("kept");
+        if kept.is_dir() && !self.rows().exists() {
+            // The process that put the rows back as they were ended in between.
+            std::fs::rename(&kept, self.rows()).map_err(medium.io("written", &kept))?;
+        }
         for file in ["db", "conf"] {
             if !self.rows().join(file).is_file() {
                 return Err(medium.corrupt(format!("file rows/{file}"), "it is not there"));
             }
         }
         let clean = medium.dir.join("clean");
-        if !self.is_as_it_was_closed(&clean) {
+        let checked = !self.is_as_it_was_closed(&clean);
+        if checked {
             self.check_copy()?;
+            // sled does not read a damaged log the same way each time: what one opening took for
+            // whole, the next may refuse, after it has written.
+            self.remove(&kept)?;
+            self.copy_rows(&kept)?;
         }
         match std::fs::remove_file(&clean) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -113,11 +124,51 @@ impl Folder {
             }
             _ => {}
         }
-        let db = open_sled(medium, &self.rows(), false)?;
-        self.expect_at_least(inspect(medium, &db, false)?)?;
-        // sled has written while it opened, and synced some of it.
-        self.sync_rows()?;
-        Ok(db)
+        let opened = open_sled(medium, &self.rows(), false).and_then(|db| {
+            self.expect_at_least(inspect(medium, &db, false)?)?;
+            // sled has written while it opened, and synced some of it.
+            self.sync_rows()?;
+            Ok(db)
+        });
+        match &opened {
+            Err(StateError::Corrupt { .. }) if checked => {
+                self.remove(&self.rows())?;
+                std::fs::rename(&kept, self.rows()).map_err(medium.io("written", &kept))?;
+            }
+            _ => self.remove(&kept)?,
+        }
+        opened
+    }
+
+    /// Removes a folder of ours, if it is there.
+    fn remove(&self, folder: &Path) -> Result<(), StateError> {
+        let since = Instant::now();
+        loop {
+            match std::fs::remove_dir_all(folder) {
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+                // Threads of a sled that panicked may still write into it.
+                Err(_) if since.elapsed() < STRAGGLERS => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                done => return done.map_err(self.medium.io("written", folder)),
+            }
+        }
+    }
+
+    fn copy_rows(&self, copy: &Path) -> Result<(), StateError> {
+        let medium = &self.medium;
+        for part in ["", "blobs"] {
+            let (from, to) = (self.rows().join(part), copy.join(part));
+            crate::medium::create_dir(&to).map_err(medium.io("written", &to))?;
+            if !from.is_dir() {
+                continue;
+            }
+            for file in medium.files_in(&from)? {
+                let to = to.join(file.file_name().unwrap_or_default());
+                std::fs::copy(&file, &to).map_err(medium.io("read", &file))?;
+            }
+        }
+        Ok(())
     }
 
     fn sync_rows(&self) -> Result<(), StateError> {
@@ -147,31 +198,10 @@ impl Folder {
     fn check_copy(&self) -> Result<(), StateError> {
         let medium = &self.medium;
         let copy = medium.dir.join("check");
-        let since = Instant::now();
-        let remove = || loop {
-            match std::fs::remove_dir_all(&copy) {
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-                // Threads of a sled that panicked may still write into it.
-                Err(_) if since.elapsed() < STRAGGLERS => {
-                    std::thread::sleep(Duration::from_millis(1));
-                }
-                done => return done.map_err(medium.io("written", &copy)),
-            }
-        };
-        remove()?;
-        for part in ["", "blobs"] {
-            let (from, to) = (self.rows().join(part), copy.join(part));
-            crate::medium::create_dir(&to).map_err(medium.io("written", &to))?;
-            if !from.is_dir() {
-                continue;
-            }
-            for file in medium.files_in(&from)? {
-                let to = to.join(file.file_name().unwrap_or_default());
-                std::fs::copy(&file, &to).map_err(medium.io("read", &file))?;
-            }
-        }
+        self.remove(&copy)?;
+        self.copy_rows(&copy)?;
         let checked = open_sled(medium, &copy, true).and_then(|db| inspect(medium, &db, true));
-        let removed = remove();
+        let removed = self.remove(&copy);
         self.expect_at_least(checked?)?;
         removed
     }
