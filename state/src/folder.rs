@@ -113,8 +113,9 @@ impl Folder {
         let checked = !self.is_as_it_was_closed(&clean);
         if checked {
             self.check_copy()?;
-            // sled does not read a damaged log the same way each time: what one opening took for
-            // whole, the next may refuse, after it has written.
+            // sled does not read a damaged log the same way each time: what came out whole of one
+            // opening, the next may refuse, or lack something, after it has written. So that one
+            // is checked as well, and can be undone.
             self.remove(&kept)?;
             self.copy_rows(&kept)?;
         }
@@ -125,7 +126,7 @@ impl Folder {
             _ => {}
         }
         let opened = open_sled(medium, &self.rows(), false).and_then(|db| {
-            self.expect_at_least(inspect(medium, &db, false)?)?;
+            self.expect_at_least(inspect(medium, &db, checked)?)?;
             // sled has written while it opened, and synced some of it.
             self.sync_rows()?;
             Ok(db)

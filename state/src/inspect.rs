@@ -26,14 +26,16 @@ pub(crate) fn writes<'a>(stacks: impl IntoIterator<Item = &'a StackRow>) -> u64 
     stacks.into_iter().map(|row| row.version.wrapping_add(row.token)).fold(0, u64::wrapping_add)
 }
 
-/// Reads every stack's own row; with `deep`, checks all rows against them. Returns how many
-/// [`writes`] there were.
+/// Reads whatever an opening reads; with `deep`, every entry, and checks all rows against their
+/// stack's own. Returns how many [`writes`] there were.
 pub(crate) fn inspect(medium: &Medium, db: &sled::Db, deep: bool) -> Result<u64, StateError> {
+    db.get(layout::SECRETS).map_err(|error| sled_error(medium, "read", &error))?;
     let stacks = stacks(medium, db)?;
     for row in stacks.iter().filter(|_| deep) {
         let (digest, entries) = scan(medium, db, &row.stack)?;
         check(medium, row, digest)
             .map_err(|error| first_damaged(medium, &entries).unwrap_or(error))?;
+        journal(medium, db, &row.stack)?;
     }
     Ok(writes(&stacks))
 }

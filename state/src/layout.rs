@@ -5,6 +5,7 @@
 //! m | stack                         the stack's lineage, version, token, holder and digest
 //! s | stack | r | id                a record          s | stack | i | id   an intent
 //! s | stack | p | address           a pin             s | stack | x |      the exports
+//! s | stack | t | provider          where it points
 //! j | stack | version               the changes that made this version
 //! ```
 //!
