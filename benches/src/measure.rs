@@ -36,6 +36,19 @@ pub fn best(figures: Vec<f64>) -> f64 {
     figures.into_iter().min_by(f64::total_cmp).unwrap_or(0.0)
 }
 
+/// The mean of some figures; 0 of none.
+#[must_use]
+pub fn mean(figures: &[f64]) -> f64 {
+    figures.iter().sum::<f64>() / figures.len().max(1) as f64
+}
+
+/// The figure in the middle, the upper one of two; 0 of none.
+#[must_use]
+pub fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(0.0)
+}
+
 /// What this process has written.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Written {
@@ -109,6 +122,13 @@ mod tests {
     fn the_best_is_the_least() {
         assert!((best(vec![3.0, 1.0, 2.0]) - 1.0).abs() < f64::EPSILON);
         assert!(best(Vec::new()).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn the_median_is_in_the_middle_and_the_mean_weighs_all() {
+        assert!((median(vec![9.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
+        assert!((mean(&[9.0, 1.0, 2.0]) - 4.0).abs() < f64::EPSILON);
+        assert!(median(Vec::new()).abs() + mean(&[]).abs() < f64::EPSILON);
     }
 
     #[test]

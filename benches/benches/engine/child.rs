@@ -13,7 +13,7 @@ use formwork_benches::{
     measure::{Failed, Written, best, millis, peak_kib, processor_ms, timed},
     unit::{Clock, pairs, provider},
 };
-use formwork_core::{Engine, RefreshMode};
+use formwork_core::{Engine, RefreshMode, Stack};
 use formwork_state::{SledStore, SyncObserver};
 use serde_json::{Value, json};
 
@@ -22,15 +22,13 @@ use crate::{latency, store};
 /// How often a plan without changes is made; the best one counts.
 const PLANS: usize = 9;
 
-/// From how many units on that is made less often.
-const MANY: usize = 50_000;
-
 /// Measures what the arguments ask for, as JSON.
 pub(crate) fn measure(arguments: &[String]) -> Result<Value, Failed> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        ["apply", count, dir] => runtime.block_on(apply(count.parse()?, dir.as_ref())),
+        ["apply", count, dir] => runtime.block_on(apply(count.parse()?, dir.as_ref(), false)),
+        ["again", count, dir] => runtime.block_on(apply(count.parse()?, dir.as_ref(), true)),
         ["planned", count, dir] => runtime.block_on(planned(count.parse()?, dir.as_ref())),
         ["latency", shape, dir] => runtime.block_on(latency::measure(shape, dir.as_ref())),
         ["store", count, dir] => runtime.block_on(store::measure(count.parse()?, dir.as_ref())),
@@ -48,8 +46,9 @@ impl SyncObserver for Syncs {
     }
 }
 
-/// An apply of `count` units with durable records, and then plans that find nothing to do.
-async fn apply(count: usize, dir: &Path) -> Result<Value, Failed> {
+/// An apply of `count` units with durable records, and then, where asked for, plans that find
+/// nothing to do.
+async fn apply(count: usize, dir: &Path, again: bool) -> Result<Value, Failed> {
     let syncs = Arc::new(Syncs::default());
     let store = SledStore::options(dir).observer(syncs.clone()).open()?;
     let engine =
@@ -66,15 +65,36 @@ async fn apply(count: usize, dir: &Path) -> Result<Value, Failed> {
     let processor = processor_ms() - processor;
     let written = Written::now().since(written);
     let synced = syncs.0.load(Ordering::Relaxed) - synced;
-    let peak = peak_kib();
+    let mut measured = json!({
+        "declare_ms": declare_ms,
+        "plan_ms": plan_ms,
+        "apply_ms": apply_ms,
+        "processor_ms": processor,
+        "syncs": synced,
+        "handed": written.handed,
+        "disk": written.disk,
+        "peak_kib": peak_kib(),
+    });
+    if again {
+        unchanged(engine, &stack, count, dir, &mut measured).await?;
+    }
+    Ok(measured)
+}
 
+/// Plans of a stack that is as declared, in this process and as by one that is started anew.
+async fn unchanged(
+    engine: Engine,
+    stack: &Stack,
+    count: usize,
+    dir: &Path,
+    measured: &mut Value,
+) -> Result<(), Failed> {
     let (mut listed, mut blind) = (Vec::new(), Vec::new());
-    let plans = if count < MANY { PLANS } else { 2 };
-    for _ in 0..plans {
+    for _ in 0..PLANS {
         for (refresh, figures) in
             [(RefreshMode::List, &mut listed), (RefreshMode::None, &mut blind)]
         {
-            let (plan, took) = timed(async { engine.plan(&stack).refresh(refresh).await }).await;
+            let (plan, took) = timed(async { engine.plan(stack).refresh(refresh).await }).await;
             let plan = plan?;
             if !plan.is_empty() || plan.summary().unchanged != count {
                 return Err(format!("a second plan finds something to do: {plan}").into());
@@ -92,30 +112,23 @@ async fn apply(count: usize, dir: &Path) -> Result<Value, Failed> {
     let stack = pairs(count)?;
     drop(engine.plan(&stack).await?);
     let cold_ms = millis(since.elapsed());
-    let load: Vec<f64> = {
-        let mut load = Vec::new();
-        for _ in 0..plans {
-            let (snapshot, took) = timed(engine.state(stack.name())).await;
-            drop(snapshot?);
-            load.push(took);
-        }
-        load
-    };
-    Ok(json!({
-        "declare_ms": declare_ms,
-        "plan_ms": plan_ms,
-        "apply_ms": apply_ms,
-        "processor_ms": processor,
-        "syncs": synced,
-        "handed": written.handed,
-        "disk": written.disk,
-        "peak_kib": peak,
-        "listed_ms": best(listed),
-        "blind_ms": best(blind),
-        "load_ms": best(load),
-        "opened_ms": opened_ms,
-        "cold_ms": cold_ms,
-    }))
+    let mut load = Vec::new();
+    for _ in 0..PLANS {
+        let (snapshot, took) = timed(engine.state(stack.name())).await;
+        drop(snapshot?);
+        load.push(took);
+    }
+    let more = [
+        ("listed_ms", best(listed)),
+        ("blind_ms", best(blind)),
+        ("load_ms", best(load)),
+        ("opened_ms", opened_ms),
+        ("cold_ms", cold_ms),
+    ];
+    for (name, figure) in more {
+        measured[name] = figure.into();
+    }
+    Ok(())
 }
 
 /// The memory that the plan of `count` new units takes.

@@ -20,7 +20,7 @@ pub(crate) fn figures(settings: &Settings) -> Result<Vec<Figure>, Failed> {
     for &count in plans {
         let dir = tempfile::tempdir_in(&settings.dir)?;
         let (ours, theirs) = (dir.path().join("formwork"), dir.path().join("terraform"));
-        let measured = in_child(&["apply", &count.to_string(), &ours.display().to_string()])?;
+        let measured = in_child(&["again", &count.to_string(), &ours.display().to_string()])?;
         terraform::prepare(&theirs, count)?;
         if applies.contains(&count) {
             let (own, peer) = (number(&measured, "apply_ms")?, terraform::apply(&theirs)?);

@@ -16,7 +16,7 @@ pub(crate) fn figures(settings: &Settings) -> Result<Vec<Figure>, Failed> {
         }
         let dir = tempfile::tempdir_in(&settings.dir)?;
         let place = dir.path().join("state").display().to_string();
-        let measured = in_child(&["apply", &count.to_string(), &place])?;
+        let measured = in_child(&["again", &count.to_string(), &place])?;
         let of = |name: &str| number(&measured, name);
         let mut listed =
             Figure::new(format!("{count} unchanged, refresh by list"), of("listed_ms")?, "ms")

@@ -47,7 +47,12 @@ impl From<&str> for Address {
     }
 }
 
-/// The immutable id of one object of ours: 100 random bits, as 20 letters and digits.
+/// The immutable id of one object of ours, as 20 letters and digits: 20 bits that count up within a
+/// run, from a random start, and 80 random bits.
+///
+/// The count makes what is written one after the other lie side by side in a store that sorts by id:
+/// with ids that are random from the first letter on, each write of a large state is into another
+/// page, which costs the more the larger the state is.
 ///
 /// It is planned from the run's seed and made durable with the intent, before the first API call,
 /// so that after a crash the object can be looked up by it. A replacement is a new object with a new id.
@@ -56,6 +61,9 @@ pub struct ResourceId([u8; 20]);
 
 /// Digits and lower-case letters without i, l, o and u: nothing to misread, legal in every AWS name.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// How many letters of an id count; all others are random.
+const COUNTED: u32 = 4;
 
 /// Which bytes are letters of the alphabet: ids are read by the ten thousand.
 const LETTERS: [bool; 256] = {
@@ -72,12 +80,22 @@ impl ResourceId {
     /// The `n`th id of the run with this seed.
     #[must_use]
     pub fn derive(seed: &Seed, n: u64) -> Self {
+        let start = Sha256::digest(seed.0);
+        let start = u64::from(start[0]) << 16 | u64::from(start[1]) << 8 | u64::from(start[2]);
+        let count = start.wrapping_add(n);
         let digest = Sha256::new().chain_update(seed.0).chain_update(n.to_le_bytes()).finalize();
+        let random = digest.iter().map(|byte| usize::from(byte % 32));
+        let counted = (0..COUNTED).rev().map(|i| (count >> (5 * i)) as usize % 32);
         let mut id = [0; 20];
-        for (letter, byte) in id.iter_mut().zip(digest) {
-            *letter = ALPHABET[usize::from(byte % 32)];
+        for (letter, value) in id.iter_mut().zip(counted.chain(random)) {
+            *letter = ALPHABET[value];
         }
         Self(id)
+    }
+
+    /// The last letters of the id: 40 random bits.
+    fn suffix(&self) -> &str {
+        &self.as_str()[12..]
     }
 
     /// The id as text.
@@ -180,7 +198,7 @@ impl Identity {
     /// and at most `max` characters of `[a-zA-Z0-9-]`.
     #[must_use]
     pub fn name(&self, max: usize) -> String {
-        let unique = &self.id.as_str()[..8];
+        let unique = self.id.suffix();
         let readable: String = format!("{}-{}", self.stack, self.address)
             .chars()
             .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
@@ -204,6 +222,22 @@ mod tests {
     }
 
     #[test]
+    fn ids_of_one_run_ascend_until_the_count_starts_over_and_those_of_two_runs_differ() {
+        for run in 0..50 {
+            let id = |n: u64| ResourceId::derive(&Seed::fixed(run), n);
+            let descents = (0..2000).filter(|n| id(*n) > id(n + 1)).count();
+            assert!(descents <= 1, "{descents} in run {run}");
+            let suffixes: std::collections::BTreeSet<_> =
+                (0..1000).map(|n| id(n).suffix().to_owned()).collect();
+            assert_eq!(suffixes.len(), 1000);
+        }
+        let starts: std::collections::BTreeSet<_> =
+            (0..50).map(|run| ResourceId::derive(&Seed::fixed(run), 0)).collect();
+        let first = starts.iter().map(|id| id.as_str()[..2].to_owned());
+        assert!(first.collect::<std::collections::BTreeSet<_>>().len() > 25, "starts are random");
+    }
+
+    #[test]
     fn a_generated_name_fits_and_keeps_its_unique_part() {
         let identity = Identity {
             id: ResourceId::derive(&Seed::fixed(1), 0),
@@ -213,7 +247,7 @@ mod tests {
         for max in 9..64 {
             let name = identity.name(max);
             assert!(name.len() <= max, "{name}");
-            assert!(name.ends_with(&identity.id.as_str()[..8]));
+            assert!(name.ends_with(identity.id.suffix()));
         }
     }
 }
