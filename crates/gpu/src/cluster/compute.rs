@@ -5,8 +5,8 @@ use formwork_aws::{
         BlockDevice, CapacityReservationOptions, EbsDevice, HttpTokens, ImageId, Instance,
         InterfaceType, LaunchInterface, LaunchTags, LaunchTemplate, LaunchTemplateHandle,
         LaunchTemplateReference, MarketOptions, MarketType, MetadataOptions, Placement,
-        PlacementGroup, PlacementStrategy, Power, SpotOptions, SubnetId, Switch, TaggedAtLaunch,
-        VolumeType,
+        PlacementGroup, PlacementStrategy, Power, SecurityGroupId, SpotOptions, SubnetId, Switch,
+        TaggedAtLaunch, VolumeType,
     },
     iam::{InstanceProfile, Role, RolePolicyAttachment, aws_managed_policy},
     lookup::{ImageById, ImageBySsmParameter},
@@ -147,6 +147,7 @@ pub(super) fn group(
             name: &name,
             template: &template,
             profile: &profile.name,
+            security_group_id: &network.security_group_id,
             after: [&network.way_out[..], &profile.ready].concat(),
         };
         nodes.push(scope.add(&name, node));
@@ -171,6 +172,7 @@ struct Node<'n> {
     name: &'n str,
     template: &'n LaunchTemplateHandle,
     profile: &'n Output<String>,
+    security_group_id: &'n Output<SecurityGroupId>,
     after: Vec<ResourceRef>,
 }
 
@@ -189,6 +191,8 @@ impl Component for Node<'_> {
             .instance_type(self.checked.group.instance_type.clone())
             .iam_instance_profile(self.profile)
             .metadata_options(metadata())
+            .ebs_optimized(self.checked.group.ebs_optimized)
+            .interface_security_group_ids([self.security_group_id])
             // A node that someone stopped computes nothing, and is started again.
             .power(Power::Running)
             .tags(named(self.cluster, format!("{}-{}", scope.stack(), self.name)))

@@ -5,11 +5,12 @@ use formwork_core::{Changes, Context, ErrorKind, Identity, Known, ProviderError,
 
 use super::{
     Instance,
-    observe::{Seen, primary, root_mapping},
+    observe::{Seen, other_groups, primary, root_mapping},
 };
 use crate::{
     client::Clients,
     ec2::{
+        SecurityGroupId,
         describe::{describe, filter},
         launch::MetadataOptions,
         wire::{sent, sent_all, sent_number},
@@ -33,19 +34,13 @@ pub(super) async fn running(
     if changes.touches("volume_tags") {
         volume_tags(cx, known, inputs, changes).await?;
     }
-    source_dest_check(clients, &seen.instance, inputs).await?;
+    not_said_at_launch(clients, &seen.instance, inputs).await?;
     if let Some(groups) = &inputs.security_group_ids
         && changes.touches("security_group_ids")
     {
         // By interface: the call that takes the machine refuses one with several interfaces.
-        clients
-            .ec2()
-            .modify_network_interface_attribute()
-            .network_interface_id(known.outputs.primary_network_interface_id.as_str())
-            .set_groups(sent_all(groups))
-            .send()
-            .await
-            .named("ec2:ModifyNetworkInterfaceAttribute")?;
+        let interface = &known.outputs.primary_network_interface_id;
+        give_groups(clients, interface.as_str(), groups).await?;
     }
     if let Some(options) = &inputs.metadata_options
         && changes.touches("metadata_options")
@@ -83,8 +78,34 @@ pub(super) async fn running(
     Ok(())
 }
 
+/// Makes of the interfaces what a launch can not say.
+pub(super) async fn not_said_at_launch(
+    clients: &Clients,
+    instance: &types::Instance,
+    inputs: &Instance,
+) -> Result<(), ProviderError> {
+    source_dest_check(clients, instance, inputs).await?;
+    let Some(wanted) = &inputs.interface_security_group_ids else { return Ok(()) };
+    for (interface, _) in other_groups(instance, wanted) {
+        let id = interface.network_interface_id.as_deref().unwrap_or_default();
+        let give = || give_groups(clients, id, wanted);
+        retry::while_unseen(clients, give).await?;
+    }
+    Ok(())
+}
+
+async fn give_groups(
+    clients: &Clients,
+    interface: &str,
+    groups: &[SecurityGroupId],
+) -> Result<(), ProviderError> {
+    let call = clients.ec2().modify_network_interface_attribute();
+    let call = call.network_interface_id(interface).set_groups(sent_all(groups));
+    call.send().await.named("ec2:ModifyNetworkInterfaceAttribute").map(drop)
+}
+
 /// Makes the check of the primary interface what it should be.
-pub(super) async fn source_dest_check(
+async fn source_dest_check(
     clients: &Clients,
     instance: &types::Instance,
     inputs: &Instance,

@@ -129,6 +129,12 @@ pub struct Instance {
     /// The security groups of the primary interface.
     #[resource(defaulted, unordered, holds)]
     pub security_group_ids: Option<Vec<SecurityGroupId>>,
+    /// The security groups of each of its interfaces, where all have the same ones, and instead of
+    /// `security_group_ids`. A launch does not say them: it is the interfaces, of the machine or of
+    /// its launch template, that come with theirs. An interface that has others, because it came with
+    /// them or because someone changed it, is given these.
+    #[resource(unordered, holds)]
+    pub interface_security_group_ids: Option<Vec<SecurityGroupId>>,
     /// The network interfaces, if there are several or one needs more than a subnet and groups.
     #[serde(default)]
     #[resource(default, replace, write_only, unordered, nested)]
@@ -308,8 +314,7 @@ impl Lifecycle for Instance {
     ) -> Result<InstanceOutputs, CreateError<Self>> {
         let seen = run::run(cx, inputs).await?;
         let outputs = observe::outputs(cx.client, &seen)?;
-        // A launch can not say this.
-        match change::source_dest_check(cx.client, &seen.instance, inputs).await {
+        match change::not_said_at_launch(cx.client, &seen.instance, inputs).await {
             Ok(()) => Ok(outputs),
             Err(error) => Err(CreateError::partial(error, outputs)),
         }

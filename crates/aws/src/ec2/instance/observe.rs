@@ -7,7 +7,7 @@
 //! which EC2 takes at once, and of more it takes 20 calls a second
 //! (<https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_ec2::types::{self, InstanceAttributeName};
 use formwork_core::{Observed, ProviderError};
@@ -17,6 +17,7 @@ use super::{Instance, InstanceId, InstanceOutputs, Power, RootDevice, missing};
 use crate::{
     client::Clients,
     ec2::{
+        SecurityGroupId,
         describe::describe,
         launch::{
             CapacityReservationOptions, CpuCredits, CpuOptions, MetadataOptions, Placement,
@@ -124,18 +125,44 @@ pub(super) fn outputs(clients: &Clients, it: &Seen) -> Result<InstanceOutputs, P
     })
 }
 
+/// The card and the index that an interface is attached at.
+fn index(interface: &types::InstanceNetworkInterface) -> Option<(i32, i32)> {
+    let at = interface.attachment.as_ref()?;
+    Some((at.network_card_index.unwrap_or(0), at.device_index.unwrap_or(0)))
+}
+
 /// The interface on card 0 with index 0.
 pub(super) fn primary(instance: &types::Instance) -> Option<&types::InstanceNetworkInterface> {
-    let index = |interface: &types::InstanceNetworkInterface| {
-        let at = interface.attachment.as_ref();
-        at.map(|at| (at.network_card_index.unwrap_or(0), at.device_index.unwrap_or(0)))
-    };
     instance.network_interfaces().iter().min_by_key(|interface| index(interface))
 }
 
 /// The groups of its primary interface.
-fn groups(instance: &types::Instance) -> &[types::GroupIdentifier] {
-    primary(instance).map_or(instance.security_groups(), |interface| interface.groups())
+fn groups(instance: &types::Instance) -> Vec<SecurityGroupId> {
+    let groups = primary(instance).map_or(instance.security_groups(), |it| it.groups());
+    groups.iter().filter_map(|group| seen(&group.group_id)).collect()
+}
+
+/// The interfaces whose groups are not `asked`, in order of their places, and what groups they have.
+pub(super) fn other_groups<'i>(
+    instance: &'i types::Instance,
+    asked: &[SecurityGroupId],
+) -> Vec<(&'i types::InstanceNetworkInterface, Vec<SecurityGroupId>)> {
+    let mut interfaces: Vec<_> = instance.network_interfaces().iter().collect();
+    interfaces.sort_by_key(|interface| index(interface));
+    let asked: BTreeSet<&str> = asked.iter().map(SecurityGroupId::as_str).collect();
+    let other = |interface: &'i types::InstanceNetworkInterface| {
+        let groups = interface.groups().iter().filter_map(|group| group.group_id.as_deref());
+        let groups: BTreeSet<&str> = groups.collect();
+        let differs = groups != asked;
+        differs.then(|| (interface, groups.into_iter().map(SecurityGroupId::from).collect()))
+    };
+    interfaces.into_iter().filter_map(other).collect()
+}
+
+/// The groups that all interfaces have: `asked`, or those of the first interface that has others.
+fn groups_of_all(instance: &types::Instance, asked: &[SecurityGroupId]) -> Vec<SecurityGroupId> {
+    let other = other_groups(instance, asked).into_iter().next();
+    other.map_or_else(|| asked.to_vec(), |(_, groups)| groups)
 }
 
 /// The device that it boots from.
@@ -236,7 +263,14 @@ fn inputs(
         instance_type: seen(&it.instance_type),
         power: Power::of(it),
         subnet_id: seen(&it.subnet_id),
-        security_group_ids: Some(groups(it).iter().filter_map(|it| seen(&it.group_id)).collect()),
+        security_group_ids: match &declared.interface_security_group_ids {
+            Some(_) => declared.security_group_ids.clone(),
+            None => Some(groups(it)),
+        },
+        interface_security_group_ids: declared
+            .interface_security_group_ids
+            .as_ref()
+            .map(|asked| groups_of_all(it, asked)),
         private_ip_address: seen(&it.private_ip_address),
         source_dest_check: primary(it)
             .and_then(|interface| interface.source_dest_check)

@@ -281,6 +281,90 @@ async fn what_another_hand_changes_is_drift_although_the_program_leaves_it_to_th
 }
 
 #[tokio::test]
+async fn the_groups_of_any_interface_and_ebs_optimisation_are_put_back_where_they_are_declared() {
+    let site = site().await;
+    site.sandbox.knobs().state_duration(Duration::from_millis(20));
+    let aws = crate::testing::aws(&site.sandbox).await;
+    let engine = Engine::builder().provider(aws).state(MemoryStore::new()).try_build().unwrap();
+    let ec2 = site.aws.clients().ec2();
+    let stack = |own: &SecurityGroupId| {
+        let (image, subnet) = (site.image.clone(), site.subnet.clone());
+        let (group, own) = (site.group.clone(), own.clone());
+        Stack::new("machine", |scope| {
+            let interfaces = (0..3_u32).map(|device| {
+                let interface = LaunchInterface::builder().device_index(device);
+                let groups = [group.clone()];
+                interface.subnet_id(subnet.clone()).security_group_ids(groups).build()
+            });
+            let template = LaunchTemplate::builder()
+                .image_id(image)
+                .instance_type("c5.xlarge")
+                .network_interfaces(interfaces.collect::<Vec<_>>());
+            let template = scope.add("template", template.build());
+            let from =
+                LaunchTemplateReference::builder().id(&template.id).version(&template.version);
+            let machine = Instance::builder()
+                .launch_template(from.build())
+                .ebs_optimized(true)
+                .power(Power::Running)
+                .interface_security_group_ids([own]);
+            scope.add("machine", machine.build());
+        })
+        .unwrap()
+    };
+    let vpc = ec2.describe_security_groups().group_ids(site.group.as_str()).send().await.unwrap();
+    let vpc = vpc.security_groups()[0].vpc_id().unwrap().to_owned();
+    let other = ec2.create_security_group().vpc_id(vpc).group_name("open").description("open");
+    let other = SecurityGroupId::from(other.send().await.unwrap().group_id.unwrap());
+    let look = async || {
+        let id = site.sandbox.ids("eu-west-1", "instance").pop().unwrap();
+        let id = InstanceId::from(id.as_str());
+        observe::one(site.aws.clients(), &id).await.unwrap().unwrap().instance
+    };
+
+    // What the template says of the interfaces is not what the machine says.
+    let moved = stack(&other);
+    engine.apply(engine.plan(&moved).await.unwrap()).await.unwrap();
+    assert!(observe::other_groups(&look().await, std::slice::from_ref(&other)).is_empty());
+    let stack = stack(&site.group);
+    let plan = engine.plan(&stack).await.unwrap();
+    assert_eq!(plan.summary().update, 1, "{plan}");
+    engine.apply(plan).await.unwrap();
+    let again = engine.plan(&stack).await.unwrap();
+    assert!(again.is_empty() && again.data().drift.is_empty(), "{again}");
+
+    for device in [0, 2] {
+        let instance = look().await;
+        assert!(observe::other_groups(&instance, std::slice::from_ref(&site.group)).is_empty());
+        let at = |it: &&aws_sdk_ec2::types::InstanceNetworkInterface| {
+            it.attachment().and_then(|at| at.device_index()) == Some(device)
+        };
+        let interface = instance.network_interfaces().iter().find(at).unwrap();
+        let call = ec2.modify_network_interface_attribute();
+        let call = call.set_network_interface_id(interface.network_interface_id.clone());
+        call.groups(other.as_str()).send().await.unwrap();
+        let id = instance.instance_id().unwrap();
+        ec2.stop_instances().instance_ids(id).send().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let flag = aws_sdk_ec2::types::AttributeBooleanValue::builder().value(false).build();
+        let call = ec2.modify_instance_attribute().instance_id(id).ebs_optimized(flag);
+        call.send().await.unwrap();
+
+        let plan = engine.plan(&stack).await.unwrap();
+        let drift = &plan.data().drift[0].fields;
+        let fields: std::collections::BTreeSet<&str> =
+            drift.iter().map(|it| it.path.top()).collect();
+        let expected = ["ebs_optimized", "interface_security_group_ids", "power"];
+        assert!(fields.iter().eq(&expected), "{fields:?}");
+        engine.apply(plan).await.unwrap();
+        let again = engine.plan(&stack).await.unwrap();
+        assert!(again.is_empty() && again.data().drift.is_empty(), "{again}");
+        assert_eq!(look().await.ebs_optimized, Some(true));
+    }
+    assert!(observe::other_groups(&look().await, std::slice::from_ref(&site.group)).is_empty());
+}
+
+#[tokio::test]
 async fn many_machines_are_listed_in_few_calls() {
     let site = site().await;
     let mut known = Vec::new();
