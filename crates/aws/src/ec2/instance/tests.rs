@@ -337,7 +337,7 @@ async fn the_groups_of_any_interface_and_ebs_optimisation_are_put_back_where_the
         let instance = look().await;
         assert!(observe::other_groups(&instance, std::slice::from_ref(&site.group)).is_empty());
         let at = |it: &&aws_sdk_ec2::types::InstanceNetworkInterface| {
-            it.attachment().and_then(|at| at.device_index()) == Some(device)
+            it.attachment().is_some_and(|at| at.device_index() == Some(device))
         };
         let interface = instance.network_interfaces().iter().find(at).unwrap();
         let call = ec2.modify_network_interface_attribute();
