@@ -101,6 +101,9 @@ pub struct Field {
     /// Whether two objects may not share its value, and that of the type's other unique fields; a
     /// replacement that keeps them must delete first.
     pub unique: bool,
+    /// Whether it is a block of addresses, such as `10.0.0.0/20`: in a unique key, blocks that
+    /// overlap are the same.
+    pub cidr: bool,
     /// Whether the object that it refers to can not be deleted while it does, such as a subnet that
     /// an endpoint has an interface in. Where that object is replaced and has to go before the new
     /// one comes, there is nothing to change this to in time, so its own object is replaced too.
@@ -126,6 +129,7 @@ impl Field {
             json: false,
             case_insensitive: false,
             unique: false,
+            cidr: false,
             holds: false,
             keyed: false,
             nested: None,
@@ -165,6 +169,8 @@ setters! {
     case_insensitive,
     /// Sets [`Field::unique`].
     unique,
+    /// Sets [`Field::cidr`].
+    cidr,
     /// Sets [`Field::holds`].
     holds,
     /// Sets [`Field::keyed`].

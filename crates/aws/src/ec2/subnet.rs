@@ -38,7 +38,7 @@ pub struct Subnet {
     #[resource(replace, unique)]
     pub vpc_id: VpcId,
     /// The IPv4 block, /16 to /28, inside one of the VPC's. Needed unless the subnet is IPv6-only.
-    #[resource(replace, unique)]
+    #[resource(replace, unique, cidr)]
     pub cidr_block: Option<String>,
     /// The Availability Zone, such as `eu-west-1a`. AWS chooses one if neither this nor its id is set.
     #[resource(replace, defaulted)]

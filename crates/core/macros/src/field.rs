@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The flags that are setters of `formwork_core::Field` of the same name.
-const FLAGS: [&str; 9] = [
+const FLAGS: [&str; 10] = [
     "replace",
     "defaulted",
     "write_only",
@@ -19,6 +19,7 @@ const FLAGS: [&str; 9] = [
     "json",
     "case_insensitive",
     "unique",
+    "cidr",
     "holds",
 ];
 

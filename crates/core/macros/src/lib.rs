@@ -57,6 +57,7 @@ pub fn resource(input: TokenStream) -> TokenStream {
 /// | `json` | a JSON document, compared by meaning |
 /// | `case_insensitive` | upper and lower case are the same |
 /// | `unique` | two objects may not share its value; all unique fields of a type count together |
+/// | `cidr` | a block of addresses, which as `unique` is the same as each that it overlaps |
 /// | `holds` | what it refers to can not be deleted while it does; where that has to go first, it is replaced |
 /// | `nested` | the value, or each element of it, is a struct that derives `Inputs` |
 /// | `default` | need not be set; then it is what `#[serde(default)]` gives, which must be there |

@@ -1,5 +1,6 @@
 //! Whether an object is replaced, why, and whether the old one goes before the new one comes.
 
+use ipnet::IpNet;
 use petgraph::{Direction, graph::NodeIndex};
 
 use super::{
@@ -99,7 +100,8 @@ impl Draft<'_> {
         goes
     }
 
-    /// Whether the new object would have the same unique key as the old one, which can not be. All
+    /// Whether the new object would have the same unique key as the old one, or a block of addresses
+    /// that overlaps its, which can not be. All
     /// unique fields of a type are one key; what the cloud chooses it chooses anew.
     pub(super) fn keeps_unique(
         &self,
@@ -118,7 +120,7 @@ impl Draft<'_> {
                 if !wanted.is_known() {
                     return !self.is_new_id(node, field.name);
                 }
-                !(wanted.is_null() && field.defaulted) && same(field, had, wanted, Against::Sent)
+                !(wanted.is_null() && field.defaulted) && clash(field, had, wanted)
             })
     }
 
@@ -153,4 +155,19 @@ impl Draft<'_> {
             }
         }
     }
+}
+
+/// Whether two values of a unique field can not be side by side.
+fn clash(field: &Field, had: &Value, wanted: &Value) -> bool {
+    match (block(field, had), block(field, wanted)) {
+        (Some(had), Some(wanted)) => had.contains(&wanted) || wanted.contains(&had),
+        _ => same(field, had, wanted, Against::Sent),
+    }
+}
+
+/// The block of addresses that a field says, if it says one.
+pub(super) fn block(field: &Field, value: &Value) -> Option<IpNet> {
+    let Value::String(text) = value.open() else { return None };
+    let block: IpNet = text.parse().ok().filter(|_| field.cidr)?;
+    Some(block.trunc())
 }

@@ -10,6 +10,8 @@ use std::{
     time::Duration,
 };
 
+use ipnet::IpNet;
+
 use crate::{
     identity::{Identity, ResourceId},
     provider::{ErrorKind, ProviderError},
@@ -322,6 +324,12 @@ pub(super) struct Effects<'w> {
     world: &'w mut World,
 }
 
+/// Whether two names can not be there at one time: equal ones, and blocks of addresses that overlap.
+fn clash(one: &str, other: &str) -> bool {
+    let blocks = one.parse::<IpNet>().ok().zip(other.parse::<IpNet>().ok());
+    one == other || blocks.is_some_and(|(one, other)| one.contains(&other) || other.contains(&one))
+}
+
 impl Effects<'_> {
     fn refuse(kind: ErrorKind, message: String) -> ProviderError {
         ProviderError {
@@ -337,7 +345,8 @@ impl Effects<'_> {
         refs: &[String],
     ) -> Result<(), ProviderError> {
         let taken = |(id, object): (&String, &Object)| {
-            Some(id.as_str()) != own && name.is_some() && object.name.as_deref() == name
+            Some(id.as_str()) != own
+                && name.zip(object.name.as_deref()).is_some_and(|(one, other)| clash(one, other))
         };
         if self.world.objects.iter().any(taken) {
             let message = format!("the name {:?} is taken", name.unwrap_or_default());

@@ -12,13 +12,13 @@ use crate::{
 };
 
 macro_rules! thing {
-    ($(#[$doc:meta])* $name:ident, $kind:literal $(, $flag:ident)*) => {
+    ($(#[$doc:meta])* $name:ident, $kind:literal $(, $flag:ident)* $(; $named:ident)?) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Resource)]
         #[resource(kind = $kind, outputs = ThingOutputs $(, $flag)*)]
         pub struct $name {
             /// A unique name, or none.
-            #[resource(unique)]
+            #[resource(unique $(, $named)?)]
             pub name: Option<String>,
             /// What is updated in place.
             pub label: Option<String>,
@@ -209,6 +209,12 @@ thing!(
     resumable
 );
 
+thing!(
+    /// An object whose name is a block of addresses, of which no two overlap.
+    Net,
+    "model:test/net"; cidr
+);
+
 /// The provider of the modelled cloud, under the name `model`.
 #[must_use]
 pub fn provider(cloud: &Cloud) -> Registry<Cloud> {
@@ -216,4 +222,5 @@ pub fn provider(cloud: &Cloud) -> Registry<Cloud> {
         .with::<Thing>()
         .with::<Single>()
         .with::<Resumable>()
+        .with::<Net>()
 }

@@ -1,10 +1,12 @@
 //! Unique values that change hands: whoever has one lets go of it before another takes it.
 //!
-//! All unique fields of a type are one key together, as they are for a replacement that keeps it.
+//! All unique fields of a type are one key together, as they are for a replacement that keeps it; of
+//! the blocks of addresses in them, those that overlap are in each other's way.
 //! What only apply can tell is not compared.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
+use ipnet::IpNet;
 use petgraph::graph::NodeIndex;
 
 use super::{
@@ -14,6 +16,7 @@ use super::{
         decide::Decision,
         diff::{Against, same},
         removals::Removal,
+        replace::block,
     },
     Arrangement,
     soft::{Soft, Weight, choose, components, topological},
@@ -24,8 +27,12 @@ use crate::{
     value::Value,
 };
 
-/// A key of one type at one provider.
+/// A key of one type at one provider, but for its block of addresses.
 type Key<'d> = (&'d str, &'d str, Vec<Canonical>);
+
+/// All keys, each with its block of addresses, if it has one: by what they have beside it, for two
+/// blocks need not be equal to be in each other's way.
+type Keys<'d> = HashMap<Key<'d>, BTreeMap<Option<IpNet>, Hands>>;
 
 /// A key that goes from one resource to another: the step that frees it, and the one that takes it.
 struct Handover {
@@ -35,7 +42,7 @@ struct Handover {
 }
 
 /// How many have a key before and after, the step that frees it, and the step that takes it.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Hands {
     had: u32,
     wanted: u32,
@@ -93,7 +100,7 @@ impl Arrangement<'_> {
     fn handovers(&self, removals: &[Removal]) -> Vec<Handover> {
         let draft = self.draft;
         let records = &draft.facts.snapshot.records;
-        let mut keys: HashMap<Key<'_>, Hands> = HashMap::new();
+        let mut keys = Keys::new();
         for (node, decision) in draft.decisions.iter().enumerate() {
             let Some(decision) = decision else { continue };
             let schema = draft.program.graph[NodeIndex::new(node)].kind.inputs();
@@ -101,13 +108,13 @@ impl Arrangement<'_> {
             let held = row.and_then(|row| self.key_of(row, schema));
             let wanted = self.wanted_key(node, decision, row, schema);
             let step = self.of_node[node].filter(|_| held != wanted);
-            if let Some(key) = held {
-                let hands = keys.entry(key).or_default();
+            if let Some((key, block)) = held {
+                let hands = keys.entry(key).or_default().entry(block).or_default();
                 hands.had += 1;
                 hands.freed = step;
             }
-            if let Some(key) = wanted {
-                let hands = keys.entry(key).or_default();
+            if let Some((key, block)) = wanted {
+                let hands = keys.entry(key).or_default().entry(block).or_default();
                 hands.wanted += 1;
                 hands.taken = step.map(|step| (step, schema));
             }
@@ -115,28 +122,29 @@ impl Arrangement<'_> {
         for removal in removals.iter().filter(|r| r.action == Action::Delete) {
             let record = &records[&removal.row];
             let of = (draft.facts.types)(&record.provider, &record.kind);
-            if let Some(key) = of.and_then(|of| self.key_of(record, of.inputs)) {
-                let hands = keys.entry(key).or_default();
+            if let Some((key, block)) = of.and_then(|of| self.key_of(record, of.inputs)) {
+                let hands = keys.entry(key).or_default().entry(block).or_default();
                 hands.had += 1;
                 hands.freed = Some(self.of_row[&removal.row]);
             }
         }
-        let handover = |hands: Hands| {
-            let (frees, (takes, schema)) = (hands.freed?, hands.taken?);
+        let handover = |(had, wanted): (Hands, Hands)| {
+            let (frees, (takes, schema)) = (had.freed?, wanted.taken?);
             // Where two have the same value at one time, it is not that value which is unique.
-            let shared = hands.had > 1 || hands.wanted > 1;
+            let shared = had.had > 1 || wanted.wanted > 1;
             // A replacement that keeps its own key has decided for its order already.
             let own = self.steps[takes.index()].replaces == Some(self.steps[frees.index()].id);
             let fields = unique(schema).map(|field| field.name.to_owned()).collect();
             (!shared && !own).then_some(Handover { frees, takes, fields })
         };
-        let mut handovers: Vec<Handover> = keys.into_values().filter_map(handover).collect();
+        let mut handovers: Vec<Handover> =
+            keys.values().flat_map(in_the_way).filter_map(handover).collect();
         handovers.sort_unstable_by_key(|handover| (handover.takes, handover.frees));
         handovers
     }
 
     /// The key that a recorded object has in the cloud.
-    fn key_of<'r>(&self, record: &'r Record, schema: &Schema) -> Option<Key<'r>> {
+    fn key_of<'r>(&self, record: &'r Record, schema: &Schema) -> Option<(Key<'r>, Option<IpNet>)> {
         let facts = self.draft.facts;
         let gone = facts.observed.get(&record.id) == Some(&Observation::Gone)
             // A delete that was cut off may not be done with its object yet.
@@ -168,7 +176,7 @@ impl Arrangement<'_> {
         decision: &'r Decision,
         row: Option<&'r Record>,
         schema: &Schema,
-    ) -> Option<Key<'r>> {
+    ) -> Option<(Key<'r>, Option<IpNet>)> {
         let kind = self.draft.program.graph[NodeIndex::new(node)].kind.name();
         key(&decision.provider, kind, schema, |field| {
             let wanted = at(&self.draft.inputs[node], field);
@@ -196,10 +204,36 @@ fn key<'r, 'v>(
     kind: &'r str,
     schema: &Schema,
     value: impl Fn(&Field) -> &'v Value,
-) -> Option<Key<'r>> {
+) -> Option<(Key<'r>, Option<IpNet>)> {
     if unique(schema).all(|field| value(field).is_null()) {
         return None;
     }
-    let parts = unique(schema).map(|field| Canonical::of(field, value(field)));
-    Some((provider, kind, parts.collect::<Option<_>>()?))
+    let (mut parts, mut found) = (Vec::new(), None);
+    for field in unique(schema) {
+        match block(field, value(field)).filter(|_| found.is_none()) {
+            Some(block) => found = Some(block),
+            None => parts.push(Canonical::of(field, value(field))?),
+        }
+    }
+    Some(((provider, kind, parts), found))
+}
+
+/// Who has a key and who wants one, of all keys that can not be there at one time: those with the
+/// same block of addresses, and those whose block is inside another.
+fn in_the_way(keys: &BTreeMap<Option<IpNet>, Hands>) -> Vec<(Hands, Hands)> {
+    let mut pairs = Vec::with_capacity(keys.len());
+    // The blocks that the one at hand may be inside of: what is wider sorts before what is in it.
+    let mut around: Vec<(IpNet, Hands)> = Vec::new();
+    for (block, hands) in keys {
+        pairs.push((*hands, *hands));
+        let Some(block) = *block else { continue };
+        while around.last().is_some_and(|(wider, _)| !wider.contains(&block)) {
+            around.pop();
+        }
+        for (_, wider) in &around {
+            pairs.extend([(*wider, *hands), (*hands, *wider)]);
+        }
+        around.push((block, *hands));
+    }
+    pairs
 }
