@@ -349,3 +349,43 @@ async fn endpoints_live_and_change_in_place() {
     dies(&aws, 5, group).await;
     dies(&aws, 1, first).await;
 }
+
+#[tokio::test]
+async fn a_subnet_is_cut_in_two_and_put_together_in_one_run_each() {
+    use formwork_core::{Engine, Stack, testing::MemoryStore};
+    let sandbox = Sandbox::in_memory();
+    sandbox.knobs().state_duration(Duration::from_millis(20));
+    let aws = aws(&sandbox).await;
+    let engine = Engine::builder().provider(aws).state(MemoryStore::new()).try_build().unwrap();
+    let rounds: [&[&str]; 4] = [
+        &["10.0.0.0/20"],
+        &["10.0.0.0/21", "10.0.8.0/21"],
+        &["10.0.0.0/19"],
+        &["10.0.0.0/20", "10.0.16.0/20"],
+    ];
+    for blocks in rounds {
+        let stack = Stack::new("network", |scope| {
+            let vpc = scope.add("vpc", Vpc::builder().cidr_block("10.0.0.0/16").build());
+            let table = RouteTable::builder().vpc_id(&vpc.id).build();
+            let table = scope.add("table", table);
+            for (i, block) in blocks.iter().enumerate() {
+                let subnet = Subnet::builder().vpc_id(&vpc.id).cidr_block(*block).build();
+                let subnet = scope.add(format!("subnet-{i}"), subnet);
+                let association = RouteTableAssociation::builder()
+                    .route_table_id(&table.id)
+                    .subnet_id(&subnet.id)
+                    .build();
+                scope.add(format!("association-{i}"), association);
+            }
+        })
+        .unwrap();
+        let plan = engine.plan(&stack).await.unwrap();
+        let text = plan.to_string();
+        if let Err(error) = engine.apply(plan).await {
+            panic!("{error}\n{text}");
+        }
+        let again = engine.plan(&stack).await.unwrap();
+        assert!(again.is_empty() && again.data().drift.is_empty(), "{again}");
+        assert_eq!(sandbox.ids("eu-west-1", "subnet").len(), blocks.len());
+    }
+}
