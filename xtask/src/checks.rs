@@ -7,7 +7,7 @@ use std::{io::IsTerminal, path::Path, process::Command};
 
 use crate::{
     arguments::Checks,
-    moto,
+    deny, moto,
     stage::{Outcome, Stages},
     system,
 };
@@ -74,7 +74,7 @@ fn make(check: Check, installs: bool, stages: &mut Stages) -> Result<(), String>
         Check::Doctest => {
             stages.run("doctest", || cargo(&["test", "--workspace", "--doc", "--quiet"]))
         }
-        Check::Deny => stages.run("deny", deny),
+        Check::Deny => stages.run("deny", || deny::check(installs)),
         Check::Doc => stages.run("doc", || {
             let mut doc = system::cargo(&["doc", "--workspace", "--no-deps", "--quiet"]);
             system::run(doc.env("RUSTDOCFLAGS", "-D warnings"))?;
@@ -100,18 +100,6 @@ fn tests(moto: Option<&Path>) -> Result<Outcome, String> {
         tests.env(moto::SERVER, moto);
     }
     system::run(&mut tests)?;
-    Ok(Outcome::Done)
-}
-
-fn deny() -> Result<Outcome, String> {
-    if !system::has_cargo_command("deny") {
-        let how = "cargo-deny is not installed: licences, sources and banned crates were NOT \
-                   checked (`cargo install --locked cargo-deny` takes some minutes)";
-        return Ok(Outcome::Skipped(how.to_owned()));
-    }
-    let what = ["bans", "licenses", "sources"];
-    let mut deny = system::cargo(&["deny", "--workspace", "check", "--hide-inclusion-graph"]);
-    system::run(deny.args(what))?;
     Ok(Outcome::Done)
 }
 

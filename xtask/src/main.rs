@@ -7,6 +7,7 @@ mod arguments;
 #[cfg(test)]
 mod arrows;
 mod checks;
+mod deny;
 mod moto;
 mod stage;
 mod system;
