@@ -14,7 +14,10 @@ use crate::{
     gather::{Gatherer, Recovery},
     identity::{Address, ResourceId, Seed},
     panics::{bug, caught_now},
-    plan::{Action, Facts, Observation, Plan, PlanData, PlanError, RefreshMode, Want, compute},
+    plan::{
+        Action, Facts, Moves, Observation, Plan, PlanData, PlanError, RefreshMode, Want, compute,
+        follow,
+    },
     provider::{BoxFuture, Provider},
     schema::ResourceType,
     stack::Stack,
@@ -186,6 +189,7 @@ struct Gathered {
     recovery: Recovery,
     observed: HashMap<ResourceId, Observation>,
     answers: HashMap<Address, Pin>,
+    moves: Moves,
     seed: Seed,
 }
 
@@ -256,6 +260,11 @@ impl PlanRequest<'_> {
             snapshot.apply(change);
         }
         recovery.repairs.splice(..0, upgraded);
+        let moves = follow(&program, &snapshot)?;
+        for change in moves.changes.clone() {
+            snapshot.apply(change);
+        }
+        recovery.repairs.extend(moves.changes.clone());
         let (mut answers, mut pins) = (HashMap::new(), Vec::new());
         if self.want == Want::Program {
             (answers, pins) = gatherer.answers(&program, &snapshot, self.again).await?;
@@ -279,6 +288,7 @@ impl PlanRequest<'_> {
                     recovery: recovery.clone(),
                     observed: HashMap::new(),
                     answers: answers.clone(),
+                    moves: moves.clone(),
                     seed,
                 };
                 let blind = self.compute(&gatherer, &program, facts)?;
@@ -296,7 +306,7 @@ impl PlanRequest<'_> {
         for id in &recovery.deleting {
             observed.insert(*id, Observation::Gone);
         }
-        let facts = Gathered { snapshot, recovery, observed, answers, seed };
+        let facts = Gathered { snapshot, recovery, observed, answers, moves, seed };
         let recorded = facts.snapshot.targets.clone();
         let mut data = self.compute(&gatherer, &program, facts)?;
         data.repairs.extend(targets(settings, &data, &recorded));
@@ -345,6 +355,7 @@ impl PlanRequest<'_> {
                 snapshot: gathered.snapshot,
                 repairs: gathered.recovery.repairs,
                 recovered: gathered.recovery.recovered,
+                moves: gathered.moves,
                 observed: gathered.observed,
                 uncertain: gathered.recovery.uncertain,
                 retried: gathered.recovery.retried,

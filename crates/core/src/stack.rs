@@ -87,6 +87,7 @@ impl<T> Stack<T> {
             Err(message) => return Err(DeclareError::Panicked { stack, message }),
         };
         let Builder { program, mut problems } = builder;
+        problems.extend(program.check_moves());
         if !valid {
             problems.insert(0, crate::declare::Problem {
                 address: "".into(),

@@ -83,6 +83,7 @@ pub(super) fn finished(summary: &Summary, elapsed_ms: u64) -> String {
         (summary.update, "updated"),
         (summary.replace, "replaced"),
         (summary.delete, "deleted"),
+        (summary.moved, "moved"),
         (summary.settle, "ready"),
         (summary.forget, "forgotten"),
     ]

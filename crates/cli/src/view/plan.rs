@@ -17,6 +17,7 @@ use super::{
 /// Whether the plan changes anything that a user would call a change.
 pub(crate) fn has_changes(plan: &PlanData) -> bool {
     plan.exports_change()
+        || !plan.moves.is_empty()
         || plan.steps.iter().any(|step| step.action.is_shown() && !step.is_bookkeeping())
 }
 
@@ -34,6 +35,7 @@ pub(crate) fn puts_back(plan: &PlanData, drift: &Drift, field: &FieldChange) -> 
 /// The plan as a page.
 pub(crate) fn plan(plan: &PlanData, types: &Types<'_>, layout: &Layout) -> String {
     let mut page = recovered(plan, layout);
+    page.push_str(&moved(plan, layout));
     let mut shown: Vec<&Step> = plan.steps.iter().filter(|step| is_listed(step)).collect();
     // What comes stands in the order of declaration; what goes has none.
     let going = |step: &Step| matches!(step.action, Action::Delete | Action::Forget);
@@ -118,6 +120,32 @@ fn recovered(plan: &PlanData, layout: &Layout) -> String {
     page
 }
 
+/// How many moves are shown one by one: a component may take hundreds of resources along.
+const MOVES_SHOWN: usize = 20;
+
+fn moved(plan: &PlanData, layout: &Layout) -> String {
+    if plan.moves.is_empty() {
+        return String::new();
+    }
+    let heading = "moved, and not changed by that";
+    let mut page = format!("{}\n", layout.paint.bold(heading));
+    let most = if layout.verbose { usize::MAX } else { MOVES_SHOWN };
+    let shown = match plan.moves.len() {
+        // One line that says that there is one more is no shorter.
+        n if n <= most.saturating_add(1) => n,
+        _ => most,
+    };
+    for moved in &plan.moves[..shown] {
+        let line = format!("{} -> {}", moved.from, moved.to);
+        page.push_str(&folded(&line, 2, layout.width));
+    }
+    if shown < plan.moves.len() {
+        let line = format!("and {} more; --verbose shows them", plan.moves.len() - shown);
+        page.push_str(&folded(&line, 2, layout.width));
+    }
+    page
+}
+
 /// What differs in the cloud, and stays so: the program leaves it to the cloud, or wants it so.
 fn left_alone(plan: &PlanData, layout: &Layout) -> String {
     let acted = plan.steps.iter().filter(|step| step.action != Action::Record);
@@ -181,12 +209,14 @@ fn exports(plan: &PlanData, layout: &Layout) -> String {
 }
 
 fn summary(plan: &PlanData) -> String {
-    let Summary { create, update, replace, delete, forget, settle, unchanged, .. } = plan.summary();
+    let Summary { create, update, replace, delete, forget, settle, moved, unchanged, .. } =
+        plan.summary();
     let parts: Vec<String> = [
         (create, "to create"),
         (update, "to update"),
         (replace, "to replace"),
         (delete, "to delete"),
+        (moved, "to move"),
         (settle, "to wait for"),
         (forget, "to forget"),
     ]

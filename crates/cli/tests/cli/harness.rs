@@ -42,6 +42,10 @@ pub(crate) struct Settings {
     /// The driver's version
     #[arg(long)]
     pub(crate) driver: Option<String>,
+    /// What the nodes are called; `node` before
+    #[arg(long, default_value = "node")]
+    #[serde(default = "node")]
+    pub(crate) called: String,
     /// What goes wrong
     #[arg(long)]
     pub(crate) mistake: Option<String>,
@@ -49,6 +53,10 @@ pub(crate) struct Settings {
     #[arg(skip)]
     #[serde(default)]
     pub(crate) extra: BTreeMap<String, u32>,
+}
+
+fn node() -> String {
+    "node".to_owned()
 }
 
 pub(crate) fn declare(settings: &Settings, scope: &mut Scope<'_>) -> Result<(), String> {
@@ -76,10 +84,19 @@ pub(crate) fn declare(settings: &Settings, scope: &mut Scope<'_>) -> Result<(), 
                     .collect::<Vec<_>>(),
             )
             .build();
-        let node = scope.add(format!("node-{n}"), node);
+        let called = &settings.called;
+        let node = match called.as_str() {
+            "node" => node,
+            _ => node.moved_from(format!("node-{n}")),
+        };
+        let node = scope.add(format!("{called}-{n}"), node);
         if let Some(version) = &settings.driver {
             let driver = Driver::builder().node(&node.id).version(version.as_str()).build();
-            scope.add(format!("node-{n}-driver"), driver);
+            let driver = match called.as_str() {
+                "node" => driver,
+                _ => driver.moved_from(format!("node-{n}-driver")),
+            };
+            scope.add(format!("{called}-{n}-driver"), driver);
         }
         last = Some(node);
     }

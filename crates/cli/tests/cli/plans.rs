@@ -264,3 +264,28 @@ async fn control_characters_in_names_and_values_break_no_line() {
         assert!(!printed.contains("new\nline"), "{printed}");
     }
 }
+
+#[tokio::test]
+async fn what_moves_is_told_and_recorded_and_changes_nothing() {
+    let desk = built(Desk::new()).await;
+    assert_snapshot!(desk.run("plan --driver 1 --called machine --exit-code").await.both(), @r"
+    moved, and not changed by that
+      node-0 -> machine-0
+      node-0-driver -> machine-0-driver
+      node-1 -> machine-1
+      node-1-driver -> machine-1-driver
+
+    Plan: 4 to move, 5 unchanged.
+    --- 2
+    demo on fake
+    next: demo up   to make it so
+    ");
+    let up = desk.run("up --driver 1 --called machine").await.both();
+    assert!(up.contains("\nDone: 4 moved in 0.0 s.\n"), "{up}");
+    let again = desk.run("plan --driver 1 --called machine --exit-code").await;
+    assert_eq!(again.exit.code(), 0, "{}", again.both());
+    let list = desk.run("state list").await.out;
+    let addresses: Vec<&str> = list.lines().skip(1).filter_map(|l| l.split(' ').next()).collect();
+    let moved = ["machine-0", "machine-0-driver", "machine-1", "machine-1-driver", "network"];
+    assert_eq!(addresses, moved);
+}

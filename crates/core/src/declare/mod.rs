@@ -5,6 +5,7 @@
 //! yields no stack, and so no plan and no change.
 
 mod error;
+mod moves;
 mod options;
 mod program;
 mod scope;
@@ -12,6 +13,7 @@ mod site;
 
 pub(crate) use error::list as error_list;
 pub use error::{DeclareError, Problem};
+pub(crate) use moves::Moved;
 pub use options::{Options, Timeouts};
 pub(crate) use program::{Builder, Node, NodeKind, Program};
 pub use scope::{Component, Declaration, Scope, WithOptions};

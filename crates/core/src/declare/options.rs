@@ -42,6 +42,9 @@ pub struct Options {
     pub deleted_with: Option<ResourceRef>,
     /// How long its verbs may take.
     pub timeouts: Timeouts,
+    /// The addresses that it had before; of a component, that all inside it had before. They are not
+    /// handed down: a child's follow from its component's.
+    pub moved_from: Vec<String>,
     /// The provider to use instead of the type's default one, by name.
     pub provider: Option<String>,
 }

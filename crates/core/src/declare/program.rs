@@ -10,7 +10,7 @@ use std::{
 
 use petgraph::graph::{DiGraph, NodeIndex};
 
-use super::{Options, Problem, ResourceRef, Site};
+use super::{Moved, Options, Problem, ResourceRef, Site};
 use crate::{
     expr::{Expr, NodeId, ProgramToken},
     identity::Address,
@@ -67,6 +67,8 @@ pub(crate) struct Program {
     pub(crate) exports: Vec<(String, Arc<Expr>)>,
     pub(crate) warnings: Vec<Problem>,
     pub(crate) requirements: Vec<Requirement>,
+    /// The addresses that were others before.
+    pub(crate) moves: Vec<Moved>,
 }
 
 impl Program {
@@ -93,6 +95,7 @@ impl Builder {
                 exports: Vec::new(),
                 warnings: Vec::new(),
                 requirements: Vec::new(),
+                moves: Vec::new(),
             },
             problems: Vec::new(),
         }

@@ -5,7 +5,7 @@ use std::{marker::PhantomData, panic::Location, sync::Arc, time::Duration};
 use serde::Serialize;
 
 use super::{
-    Options, Problem, Reference, Site, Timeouts,
+    Moved, Options, Problem, Reference, Site, Timeouts,
     program::{Builder, Node, NodeKind, Requirement},
 };
 use crate::{
@@ -139,6 +139,13 @@ impl Scope<'_> {
         &self.path
     }
 
+    /// Says that what is declared here was at these addresses before.
+    fn moved(&mut self, from: &[String]) {
+        let (to, declared_at) = (Address::new(self.path.as_str()), self.site());
+        let moved = |from: &String| Moved { from: from.clone(), to: to.clone(), declared_at };
+        self.builder.program.moves.extend(from.iter().map(moved));
+    }
+
     fn site(&self) -> Site {
         self.site.unwrap_or_else(|| {
             let here = Location::caller();
@@ -217,6 +224,7 @@ impl<R: Resource> Component for Declaration<R> {
     fn declare(self, scope: &mut Scope<'_>) -> Self::Handle {
         let mut options = self.options;
         scope.options.inherit(&mut options);
+        scope.moved(&options.moved_from);
         let node = Node {
             address: Address::new(scope.path.as_str()),
             kind: NodeKind::Resource(R::TYPE),
@@ -240,6 +248,7 @@ impl<C: Component> Component for WithOptions<C> {
     fn declare(self, scope: &mut Scope<'_>) -> C::Handle {
         let mut options = self.options;
         scope.options.inherit(&mut options);
+        scope.moved(&std::mem::take(&mut options.moved_from));
         scope.options = options;
         self.component.declare(scope)
     }
@@ -331,6 +340,23 @@ macro_rules! option_setters {
             #[must_use]
             pub fn create_timeout(mut self, timeout: Duration) -> Self {
                 self.options.timeouts.create = Some(timeout);
+                self
+            }
+
+            /// Says which address it had before, as the path from the root of the stack; of a
+            /// component, where all that is inside it was.
+            ///
+            /// The next run gives the recorded objects their new address and changes nothing in the
+            /// cloud; that is one write, so a crash leaves all of it done or none of it. Where
+            /// nothing is recorded at the old address, and where something is at the new one, it
+            /// says nothing: it can stay in the program for as long as there may be states that
+            /// have not seen it yet. Several are allowed, for a resource that moved several times.
+            /// What the program no longer declares inside a component that moved is removed at its
+            /// new address. A plan is refused where the old address is still declared, where two
+            /// objects would become one, and where addresses would be exchanged.
+            #[must_use]
+            pub fn moved_from(mut self, address: impl Into<String>) -> Self {
+                self.options.moved_from.push(address.into());
                 self
             }
 

@@ -115,6 +115,8 @@ pub(crate) fn compute(program: &Program, facts: Facts<'_>) -> Result<PlanData, P
     };
     let unchanged = draft.decisions.iter().flatten().filter(|d| d.is_unchanged()).count();
     drop(draft);
+    let mut warnings = program.warnings.clone();
+    warnings.extend(facts.moves.warnings);
     Ok(PlanData {
         stack: program.stack.to_string(),
         lineage: facts.snapshot.lineage,
@@ -123,10 +125,11 @@ pub(crate) fn compute(program: &Program, facts: Facts<'_>) -> Result<PlanData, P
         steps,
         drift,
         recovered: facts.recovered,
+        moves: facts.moves.moves,
         repairs: facts.repairs,
         exports,
         recorded_exports: facts.snapshot.exports,
-        warnings: program.warnings.clone(),
+        warnings,
         unchanged,
     })
 }

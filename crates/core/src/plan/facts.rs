@@ -13,7 +13,7 @@ use crate::{
     value::Value,
 };
 
-use super::Recovered;
+use super::{Moves, Recovered};
 
 /// What was seen of one recorded object.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +65,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) snapshot: Snapshot,
     pub(crate) repairs: Vec<Change>,
     pub(crate) recovered: Vec<Recovered>,
+    pub(crate) moves: Moves,
     pub(crate) observed: HashMap<ResourceId, Observation>,
     /// Updates whose end is not known, by object.
     pub(crate) uncertain: HashMap<ResourceId, Uncertain>,

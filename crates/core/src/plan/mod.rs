@@ -12,6 +12,7 @@ mod diff;
 mod drift;
 mod error;
 mod facts;
+mod moves;
 mod order;
 mod removals;
 mod render;
@@ -29,6 +30,8 @@ pub(crate) use diff::{mark_outputs, mark_secrets, same_value, unsent_changes};
 pub use error::{PlanError, Takeover};
 pub(crate) use facts::{Facts, Uncertain, Want};
 pub use facts::{Observation, RefreshMode};
+pub use moves::Move;
+pub(crate) use moves::{Moves, follow};
 use serde::{Deserialize, Serialize};
 pub use step::{Action, Reason, Step, StepId};
 
@@ -65,6 +68,9 @@ pub struct PlanData {
     pub drift: Vec<Drift>,
     /// Objects of an interrupted run that were found, and how.
     pub recovered: Vec<Recovered>,
+    /// The objects that have a new address, which is written before the first step.
+    #[serde(default)]
+    pub moves: Vec<Move>,
     /// What is written to the state before the first step.
     pub repairs: Vec<Change>,
     /// The outputs of the stack as they will be, with unknowns; null if the plan is to destroy.
@@ -117,6 +123,9 @@ pub struct Summary {
     pub delete: usize,
     /// Ones forgotten without a call.
     pub forget: usize,
+    /// Ones that have a new address.
+    #[serde(default)]
+    pub moved: usize,
     /// Ones only waited for.
     pub settle: usize,
     /// Ones that stay as they are.
@@ -141,10 +150,11 @@ impl Plan {
         self.data.steps.iter().filter(|step| step.action.is_shown())
     }
 
-    /// Whether nothing has to be done: no object changes, and no output of the stack does.
+    /// Whether nothing has to be done: no object changes or has a new address, and no output of the
+    /// stack changes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.steps().next().is_none() && !self.data.exports_change()
+        self.steps().next().is_none() && self.data.moves.is_empty() && !self.data.exports_change()
     }
 
     /// How many resources it does what to.
@@ -167,7 +177,8 @@ impl PlanData {
     /// How many resources it does what to.
     #[must_use]
     pub fn summary(&self) -> Summary {
-        let mut summary = Summary { unchanged: self.unchanged, ..Summary::default() };
+        let (unchanged, moved) = (self.unchanged, self.moves.len());
+        let mut summary = Summary { unchanged, moved, ..Summary::default() };
         for step in &self.steps {
             match step.action {
                 Action::Create if step.is_replacement() => summary.replace += 1,

@@ -33,6 +33,9 @@ impl fmt::Display for PlanData {
         for recovered in &self.recovered {
             writeln!(f, "recovered {}: {}", recovered.address, recovered.found)?;
         }
+        for moved in &self.moves {
+            writeln!(f, "{moved}")?;
+        }
         for warning in &self.warnings {
             writeln!(f, "warning: {warning}")?;
         }
@@ -105,6 +108,7 @@ impl fmt::Display for super::Summary {
             (self.update, "to update"),
             (self.replace, "to replace"),
             (self.delete, "to delete"),
+            (self.moved, "to move"),
             (self.settle, "to wait for"),
             (self.forget, "to forget"),
         ];

@@ -8,6 +8,7 @@ mod crash;
 mod document;
 mod drift;
 mod failure;
+mod moves;
 mod order;
 mod partial;
 mod places;
