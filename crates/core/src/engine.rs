@@ -12,6 +12,7 @@ use crate::{
     apply::{self, ApplyError, CancelToken, EventSink, Live, Settings},
     declare::{Options, Program},
     gather::{Gatherer, Recovery},
+    hook::{ErrorAction, HookCall, Hooks, MissingHook},
     identity::{Address, ResourceId, Seed},
     panics::{bug, caught_now},
     plan::{
@@ -47,6 +48,8 @@ impl fmt::Debug for Engine {
 #[derive(Default)]
 pub struct EngineBuilder {
     providers: Vec<Arc<dyn Provider>>,
+    hooks: Hooks,
+    same_hook: Option<String>,
     store: Option<Arc<dyn StateStore>>,
     parallelism: Option<usize>,
     holder: Option<String>,
@@ -54,7 +57,7 @@ pub struct EngineBuilder {
 }
 
 /// An engine without a store can not be built.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// No store was given.
@@ -63,6 +66,9 @@ pub enum BuildError {
     /// Two providers have one name.
     #[error("two providers have the same name: records could not tell them apart")]
     SameName,
+    /// Two hooks have one name.
+    #[error("two hooks are called `{0}`: a resource names its hooks")]
+    SameHook(String),
 }
 
 impl EngineBuilder {
@@ -77,6 +83,42 @@ impl EngineBuilder {
     #[must_use]
     pub fn shared_provider(mut self, provider: Arc<dyn Provider>) -> Self {
         self.providers.push(provider);
+        self
+    }
+
+    /// Adds a hook, for resources that name it: see [`HookPoint`] for when it runs and what its
+    /// failure means.
+    #[must_use]
+    pub fn hook<F, E>(
+        self,
+        name: impl Into<String>,
+        hook: impl Fn(HookCall) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: fmt::Display,
+    {
+        self.error_hook(name, move |call| {
+            let done = hook(call);
+            async move { done.await.map(|()| ErrorAction::Fail) }
+        })
+    }
+
+    /// Adds a hook that says what is done about an error, for [`HookPoint::OnError`].
+    #[must_use]
+    pub fn error_hook<F, E>(
+        mut self,
+        name: impl Into<String>,
+        hook: impl Fn(HookCall) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<ErrorAction, E>> + Send + 'static,
+        E: fmt::Display,
+    {
+        let name = name.into();
+        if !self.hooks.add(name.clone(), hook) {
+            self.same_hook.get_or_insert(name);
+        }
         self
     }
 
@@ -125,9 +167,13 @@ impl EngineBuilder {
             return Err(BuildError::SameName);
         }
         drop(names);
+        if let Some(name) = self.same_hook {
+            return Err(BuildError::SameHook(name));
+        }
         Ok(Engine {
             settings: Settings {
                 providers: self.providers,
+                hooks: Arc::new(self.hooks),
                 store: self.store.ok_or(BuildError::NoStore)?,
                 parallelism: self.parallelism.unwrap_or(16),
                 holder: self.holder.unwrap_or_else(|| "formwork".to_owned()),
@@ -154,6 +200,7 @@ impl Engine {
             refresh: RefreshMode::default(),
             again: false,
             replace: HashSet::new(),
+            skip_hooks: false,
             seed: None,
         }
     }
@@ -202,6 +249,7 @@ pub struct PlanRequest<'e> {
     refresh: RefreshMode,
     again: bool,
     replace: HashSet<Address>,
+    skip_hooks: bool,
     seed: Option<Seed>,
 }
 
@@ -228,6 +276,12 @@ impl PlanRequest<'_> {
     /// Replaces the resource at this address, changed or not.
     pub fn replace(mut self, address: impl Into<Address>) -> Self {
         self.replace.insert(address.into());
+        self
+    }
+
+    /// Runs no hook in this run, and so needs none to be there.
+    pub fn skip_hooks(mut self) -> Self {
+        self.skip_hooks = true;
         self
     }
 
@@ -310,6 +364,8 @@ impl PlanRequest<'_> {
         let recorded = facts.snapshot.targets.clone();
         let mut data = self.compute(&gatherer, &program, facts)?;
         data.repairs.extend(targets(settings, &data, &recorded));
+        data.skip_hooks = self.skip_hooks;
+        check_hooks(settings, &data)?;
         Ok(Plan { data, program })
     }
 
@@ -370,6 +426,23 @@ impl PlanRequest<'_> {
             },
         )
     }
+}
+
+/// Refuses steps with hooks that are not there: nobody else can know what they would have done.
+fn check_hooks(settings: &Settings, data: &PlanData) -> Result<(), PlanError> {
+    let mut missing = Vec::new();
+    for step in data.steps.iter().filter(|_| !data.skip_hooks) {
+        let runs = apply::points(step.action);
+        let hooks = step.options.hooks.iter().filter(|(point, _)| runs.contains(point));
+        missing.extend(hooks.filter(|(_, name)| !settings.hooks.knows(name)).map(
+            |(point, name)| MissingHook {
+                address: step.address.clone(),
+                point: *point,
+                name: name.clone(),
+            },
+        ));
+    }
+    if missing.is_empty() { Ok(()) } else { Err(PlanError::MissingHooks { missing }) }
 }
 
 /// Where the providers point that the plan's steps go through, if that is not recorded.

@@ -15,6 +15,7 @@ mod declare;
 mod engine;
 mod expr;
 mod gather;
+mod hook;
 mod identity;
 mod output;
 mod panics;
@@ -38,6 +39,7 @@ pub use declare::{
 };
 pub use engine::{ApplyRequest, BuildError, Engine, EngineBuilder, PlanRequest};
 pub use formwork_macros::{Inputs, Outputs, Resource};
+pub use hook::{ErrorAction, HookCall, HookPoint, MissingHook};
 pub use identity::{Address, Identity, ParseIdError, ResourceId, Seed};
 pub use output::{Input, Output, all, json, zip};
 pub use plan::{

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
+    hook::{ErrorAction, HookPoint},
     identity::Identity,
     panics::caught,
     plan::StepId,
@@ -30,6 +31,8 @@ pub(super) enum Answer {
     Updated(Result<Value, ProviderError>),
     Settled(Result<Settling, ProviderError>),
     Deleted(Result<Deletion, ProviderError>),
+    /// Hooks of the step ended: what they want done, or the one that failed and why.
+    Hooked(HookPoint, Result<ErrorAction, (String, String)>),
     /// There is none: the step's time was over, and the call was dropped.
     OutOfTime,
     /// There is none: the provider panicked.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    hook::HookPoint,
     identity::{Address, ResourceId},
     plan::{Action, Step, StepId},
     provider::ProviderError,
@@ -74,6 +75,26 @@ pub enum Event {
         in_ms: u64,
         /// What the call failed with.
         error: ProviderError,
+    },
+    /// Hooks of a step begin, one after the other.
+    HooksStarted {
+        /// The step.
+        #[serde(flatten)]
+        of: StepInfo,
+        /// When this is.
+        point: HookPoint,
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// They ended.
+    HooksFinished {
+        /// The step.
+        #[serde(flatten)]
+        of: StepInfo,
+        /// When this was.
+        point: HookPoint,
+        /// The one that failed, and why.
+        error: Option<String>,
     },
     /// A step is done, and recorded.
     StepFinished {

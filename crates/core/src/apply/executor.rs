@@ -20,6 +20,7 @@ use super::{
     call::{Ask, Pending},
     commit::{Commit, Then},
     heartbeat::Heartbeat,
+    hooks::Hooked,
     run::Settings,
 };
 use crate::{
@@ -49,6 +50,7 @@ pub(super) struct Running {
     pub(super) attempt: u32,
     /// What to ask when it wakes.
     pub(super) again: Option<Ask>,
+    pub(super) hooked: Hooked,
 }
 
 pub(super) struct Executor<'r> {
@@ -253,6 +255,7 @@ impl<'r> Executor<'r> {
             deadline: None,
             attempt: 0,
             again: None,
+            hooked: Hooked::default(),
         })
     }
 

@@ -25,14 +25,16 @@ impl Executor<'_> {
         match message.answer {
             Answer::Created(Ok(outputs)) => self.created(id, outputs),
             Answer::Created(Err(failure)) => {
-                if failure.partial.is_some() || !self.retries(id, &failure.error) {
+                if failure.partial.is_some() {
                     self.failed(id, failure.error, failure.partial);
+                } else if !self.retries(id, &failure.error) {
+                    self.give_up(id, failure.error);
                 }
             }
             Answer::Updated(Ok(outputs)) => self.updated(id, outputs),
             Answer::Updated(Err(error)) => {
                 if !self.retries(id, &error) {
-                    self.failed(id, error, None);
+                    self.give_up(id, error);
                 }
             }
             Answer::Settled(Ok(Settling::Pending(after))) => {
@@ -47,7 +49,7 @@ impl Executor<'_> {
                     passing.kind = ErrorKind::Transient;
                 }
                 if !self.retries(id, &passing) {
-                    self.failed(id, error, None);
+                    self.give_up(id, error);
                 }
             }
             Answer::Deleted(Ok(Deletion::Pending(after))) => {
@@ -58,9 +60,10 @@ impl Executor<'_> {
             Answer::Deleted(Err(error)) if error.kind == ErrorKind::NotFound => self.deleted(id),
             Answer::Deleted(Err(error)) => {
                 if !self.retries(id, &error) {
-                    self.failed(id, error, None);
+                    self.give_up(id, error);
                 }
             }
+            Answer::Hooked(point, answer) => self.hooked(id, point, answer),
             Answer::OutOfTime => {
                 let error = self.out_of_time(id);
                 self.failed(id, error, None);
@@ -209,6 +212,7 @@ impl Executor<'_> {
             return;
         };
         let first = row.seen.is_none();
+        self.running(id).hooked.first = first;
         row.outputs = self.outputs_of(step, &row.inputs, seen.outputs);
         let after = mark_secrets(&row.inputs, seen.inputs);
         row.seen = Some(settled(&row, step.observed.as_ref(), after));
@@ -361,6 +365,9 @@ impl Executor<'_> {
     }
 
     pub(super) fn finished(&mut self, id: StepId) {
+        if self.hook_after(id) {
+            return;
+        }
         let step = self.step(id);
         if step.action.is_shown() {
             let elapsed_ms = self.elapsed_ms(id);

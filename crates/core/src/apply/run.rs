@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::{ApplyError, CancelToken, Event, EventSink, Live, commit::Written, executor::Executor};
 use crate::{
     declare::NodeKind,
+    hook::Hooks,
     plan::Plan,
     provider::Provider,
     state::{Lease, Record, Role, Snapshot, StateError, StateStore, Status},
@@ -17,6 +18,7 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) providers: Vec<Arc<dyn Provider>>,
+    pub(crate) hooks: Arc<Hooks>,
     pub(crate) store: Arc<dyn StateStore>,
     pub(crate) parallelism: usize,
     pub(crate) holder: String,

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     expr::NodeId,
+    hook::HookPoint,
     identity::{Identity, ResourceId},
     plan::{Action, Cause, FieldChange, Step, StepId, ignored, same_value, unsent_changes},
     provider::{ErrorKind, ProviderError, Seen},
@@ -211,6 +212,13 @@ impl Executor<'_> {
             self.describe(&mut record, step);
             (Verb::Update, record, Ask::Update { known, inputs, changes: Changes::new(paths) })
         };
+        let point = match verb {
+            Verb::Create => HookPoint::BeforeCreate,
+            _ => HookPoint::BeforeUpdate,
+        };
+        if self.hook(id, point, &record.inputs, &record.outputs) {
+            return Ok(());
+        }
         self.open_intent(step.id, verb, Some(record));
         self.slots += 1;
         self.after.push(Then::Call(id, ask));
@@ -246,6 +254,9 @@ impl Executor<'_> {
         if row.status == Status::Absent || self.is_made_again(step, &row) {
             // Its create in this run took the object over: there is nothing to delete any more.
             self.forget(id);
+            return Ok(());
+        }
+        if self.hook(id, HookPoint::BeforeDelete, &row.inputs, &row.outputs) {
             return Ok(());
         }
         let known = Seen { inputs: row.last_known().clone(), outputs: row.outputs };

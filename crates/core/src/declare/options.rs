@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{declare::ResourceRef, value::Value};
+use crate::{declare::ResourceRef, hook::HookPoint, value::Value};
 
 /// How long one verb of one resource may take, waiting and retries included.
 ///
@@ -45,6 +45,8 @@ pub struct Options {
     /// The addresses that it had before; of a component, that all inside it had before. They are not
     /// handed down: a child's follow from its component's.
     pub moved_from: Vec<String>,
+    /// The hooks that run around its verbs, by name, in the order they run in.
+    pub hooks: Vec<(HookPoint, String)>,
     /// The provider to use instead of the type's default one, by name.
     pub provider: Option<String>,
 }
@@ -64,6 +66,7 @@ impl Options {
         child.timeouts.create = child.timeouts.create.or(self.timeouts.create);
         child.timeouts.update = child.timeouts.update.or(self.timeouts.update);
         child.timeouts.delete = child.timeouts.delete.or(self.timeouts.delete);
+        child.hooks.splice(..0, self.hooks.iter().cloned());
         child.provider = child.provider.take().or_else(|| self.provider.clone());
     }
 }

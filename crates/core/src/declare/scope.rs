@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     expr::Expr,
+    hook::HookPoint,
     identity::Address,
     output::{Input, Members, Output},
     resource::{Lookup, Outputs, Resource},
@@ -357,6 +358,19 @@ macro_rules! option_setters {
             #[must_use]
             pub fn moved_from(mut self, address: impl Into<String>) -> Self {
                 self.options.moved_from.push(address.into());
+                self
+            }
+
+            /// Runs the engine's hook of this name at this point; several run in the order in which
+            /// they were named, those of a component before its children's.
+            ///
+            /// The names are recorded, so what is to run when the object goes is known when the
+            /// program no longer declares it; a plan is refused where the engine has no hook of
+            /// the name ([`EngineBuilder::hook`](crate::EngineBuilder::hook)). A hook that is added
+            /// or taken away changes no object.
+            #[must_use]
+            pub fn hook(mut self, point: HookPoint, name: impl Into<String>) -> Self {
+                self.options.hooks.push((point, name.into()));
                 self
             }
 

@@ -130,6 +130,7 @@ pub(crate) fn compute(program: &Program, facts: Facts<'_>) -> Result<PlanData, P
         exports,
         recorded_exports: facts.snapshot.exports,
         warnings,
+        skip_hooks: false,
         unchanged,
     })
 }
@@ -323,6 +324,7 @@ impl<'a> Draft<'a> {
             deleted_with: node.options.deleted_with.as_ref().and_then(id_of).map(|(_, id)| id),
             replace_with: node.options.replace_with.iter().filter_map(id_of).collect(),
             trigger: node.options.trigger.clone(),
+            hooks: node.options.hooks.clone(),
             delete_timeout: node.options.timeouts.delete,
         }
     }

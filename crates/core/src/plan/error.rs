@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::{
     declare::{Problem, error_list},
+    hook::MissingHook,
     identity::Address,
     provider::ProviderError,
     state::StateError,
@@ -42,6 +43,14 @@ pub enum PlanError {
     Exchange {
         /// Who takes what from whom.
         takeovers: Vec<Takeover>,
+    },
+    /// Steps have hooks that the engine does not know; all of them are listed.
+    #[error(
+        "{} hook(s) are not there:{}\nadd them to the engine, or skip all hooks", missing.len(), hook_list(missing)
+    )]
+    MissingHooks {
+        /// Which.
+        missing: Vec<MissingHook>,
     },
     /// No provider has the type.
     #[error("no provider is there for `{kind}` at {address}: add one that has it to the engine")]
@@ -127,6 +136,10 @@ impl fmt::Display for Takeover {
         let Self { taker, holder, fields } = self;
         write!(f, "{taker} takes the `{}` that {holder} has", fields.join("` and `"))
     }
+}
+
+fn hook_list(missing: &[MissingHook]) -> String {
+    missing.iter().map(|hook| format!("\n  - {hook}")).collect()
 }
 
 fn takeover_list(takeovers: &[Takeover]) -> String {

@@ -80,6 +80,9 @@ pub struct PlanData {
     /// What the program wants the user to know about what it declares.
     #[serde(default)]
     pub warnings: Vec<Problem>,
+    /// Whether no hook runs.
+    #[serde(default)]
+    pub skip_hooks: bool,
     /// How many resources stay as they are.
     pub unchanged: usize,
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
+    hook::HookPoint,
     identity::{Address, ResourceId},
     value::{Path, Value},
 };
@@ -131,6 +132,9 @@ pub struct RecordedOptions {
     /// The trigger value of the last apply.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub trigger: Option<Value>,
+    /// The hooks that run around its verbs, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<(HookPoint, String)>,
     /// How long its delete may take; absent for the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delete_timeout: Option<Duration>,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Random;
 use crate::{
+    hook::HookPoint,
     identity::{Address, ResourceId, Seed},
     state::{Change, Intent, Pin, ProviderTarget, Record, RecordedOptions, Role, Status, Verb},
     value::{Path, Value},
@@ -91,6 +92,7 @@ pub(super) fn record(random: &mut Random, n: u64) -> Record {
             deleted_with: (random.below(4) == 0).then(|| id(0)),
             replace_with: vec![("a".into(), id(0)); random.below(2) as usize],
             trigger: (random.below(4) == 0).then(|| value(random, 1)),
+            hooks: vec![(HookPoint::AfterDelete, "drain".to_owned()); random.below(2) as usize],
             delete_timeout: (random.below(4) == 0)
                 .then(|| Duration::from_millis(random.below(10_000))),
         },

@@ -8,6 +8,7 @@ mod crash;
 mod document;
 mod drift;
 mod failure;
+mod hooks;
 mod moves;
 mod order;
 mod partial;

@@ -7,7 +7,7 @@ use super::{
     Arrangement,
     soft::{Soft, Weight},
 };
-use crate::{identity::ResourceId, state::Record};
+use crate::{hook::HookPoint, identity::ResourceId, state::Record};
 
 /// Who is recorded to depend on each row.
 pub(super) struct Users(HashMap<ResourceId, Vec<ResourceId>>);
@@ -252,18 +252,18 @@ impl Arrangement<'_> {
         step.group = of.map(|of| of.group).unwrap_or_default();
         step.reasons = reasons;
         step.declared_at.clone_from(&record.declared_at);
-        step.options.delete_timeout = self.delete_timeout(record);
+        (step.options.delete_timeout, step.options.hooks) = self.of_delete(record);
         let weight = if action == Action::Delete { of.map_or(1, |of| of.seconds) } else { 0 };
         (step, u64::from(weight))
     }
 
     /// The program's word counts where it still declares the resource, the record's where it does not.
-    fn delete_timeout(&self, record: &Record) -> Option<Duration> {
+    fn of_delete(&self, record: &Record) -> (Option<Duration>, Vec<(HookPoint, String)>) {
         let program = self.draft.program;
         let declared = program.by_address.get(&record.address).map(|node| &program.graph[*node]);
         match declared.filter(|node| node.kind.name() == record.kind) {
-            Some(node) => node.options.timeouts.delete,
-            None => record.options.delete_timeout,
+            Some(node) => (node.options.timeouts.delete, node.options.hooks.clone()),
+            None => (record.options.delete_timeout, record.options.hooks.clone()),
         }
     }
 }
