@@ -67,6 +67,10 @@ struct Settings {
     /// The root volume in GiB
     #[arg(long, env = "CLUSTER_ROOT_VOLUME", default_value_t = 500)]
     root_volume: u32,
+    /// Lets machines be stopped and started for a change that needs it; local disks lose their data
+    #[arg(long, env = "CLUSTER_STOP_TO_CHANGE")]
+    #[serde(default)]
+    stop_to_change: bool,
     /// How nodes are configured: simulated, or none to leave them as the image is
     #[arg(long, env = "CLUSTER_NODES", default_value = "simulated", value_parser = ["simulated", "none"])]
     nodes: String,
@@ -102,6 +106,7 @@ fn declare(settings: &Settings, scope: &mut Scope<'_>) -> Result<(), std::conver
         capacity: Capacity::OnDemand { placement_group: !settings.no_placement_group },
         subnet_cidr: None,
         ebs_optimized: true,
+        stop_to_change: settings.stop_to_change,
         efa: Some(Goal::EfaFewestIps),
         bandwidth_gbps: Some(3200),
         root_volume: RootVolume::new(settings.root_volume),

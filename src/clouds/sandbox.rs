@@ -32,7 +32,8 @@ impl Cloud for SandboxCloud {
             let folder = cx.state_dir.join(FOLDER);
             let region = super::region(cx).unwrap_or_else(|| REGION.to_owned());
             let fail = |error: &dyn std::error::Error| {
-                CliError::cloud("sandbox", super::with_causes(error))
+                let why = format!("{}: {}", folder.display(), super::with_causes(error));
+                CliError::cloud("sandbox", why)
             };
             let mut aws = Aws::builder()
                 .region(region.clone())

@@ -188,6 +188,9 @@ fn kind_of_code(code: &str) -> Option<ErrorKind> {
         | "Resource.AlreadyAssociated"
         | "NetworkAclEntryAlreadyExists" => ErrorKind::Conflict,
 
+        // Of tags there is no higher quota to ask for.
+        "TagLimitExceeded" => ErrorKind::Invalid,
+
         "ConcurrentModification"
         | "ConcurrentTagAccess"
         | "IncorrectState"

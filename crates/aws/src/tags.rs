@@ -117,12 +117,7 @@ pub(crate) async fn update(
     }
     let (set, removed) = difference(all(clients, identity, own), known, changes);
     let ec2 = clients.ec2();
-    ec2.create_tags()
-        .resources(id)
-        .set_tags(Some(self::ec2(&set)))
-        .send()
-        .await
-        .named("ec2:CreateTags")?;
+    // An object has 50 tags at most, so what goes makes room first.
     if !removed.is_empty() {
         let keys = removed.iter().map(|key| types::Tag::builder().key(key).build()).collect();
         ec2.delete_tags()
@@ -132,7 +127,8 @@ pub(crate) async fn update(
             .await
             .named("ec2:DeleteTags")?;
     }
-    Ok(())
+    let call = ec2.create_tags().resources(id).set_tags(Some(self::ec2(&set)));
+    call.send().await.named("ec2:CreateTags").map(drop)
 }
 
 /// Reports what AWS would refuse about the tags of a declaration.

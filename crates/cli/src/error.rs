@@ -197,7 +197,7 @@ impl CliError {
             CliError::Apply(error) => return apply_advice(error).map(str::to_owned),
             CliError::State(error) => return state_advice(error).map(str::to_owned),
             CliError::Bug(_) => {
-                "what was done is recorded; the next `up` goes on from there. Please report this, with the output under FORMWORK_BACKTRACE=1"
+                "what was done is recorded; the next run goes on from there. Please report this, with the output under FORMWORK_BACKTRACE=1"
             }
             _ => return None,
         };
@@ -241,9 +241,7 @@ fn provider_wanted(declared: bool, providers: &[String]) -> String {
 
 fn apply_advice(error: &ApplyError) -> Option<&'static str> {
     match error {
-        ApplyError::Failed(_) => {
-            Some("what was done is recorded; the next `up` goes on from there")
-        }
+        ApplyError::Failed(_) => Some("what was done is recorded; the next run goes on from there"),
         ApplyError::Cancelled(_) => Some(
             "what was done is recorded, and what was cut off is looked up; the next run goes on from there",
         ),

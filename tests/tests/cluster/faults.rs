@@ -87,6 +87,7 @@ fn stack() -> Stack<()> {
             capacity: Capacity::OnDemand { placement_group: true },
             subnet_cidr: None,
             ebs_optimized: true,
+            stop_to_change: false,
             efa: Some(Goal::EfaFewestIps),
             bandwidth_gbps: Some(400),
             root_volume: RootVolume::new(200),

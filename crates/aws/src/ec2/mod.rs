@@ -60,8 +60,8 @@ pub use egress_only_internet_gateway::{
 pub use elastic_ip::{AllocationId, ElasticIp, ElasticIpHandle, ElasticIpOutputs};
 use formwork_core::Registry;
 pub use instance::{
-    Instance, InstanceHandle, InstanceId, InstanceOutputs, LaunchTemplateReference, Power,
-    RootDevice,
+    EveryInterface, Instance, InstanceHandle, InstanceId, InstanceOutputs, LaunchTemplateReference,
+    Power, RootDevice,
 };
 pub use internet_gateway::{
     InternetGateway, InternetGatewayHandle, InternetGatewayId, InternetGatewayOutputs,

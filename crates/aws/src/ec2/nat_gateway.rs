@@ -199,8 +199,11 @@ impl Lifecycle for NatGateway {
             .tag_specifications(tags::specification(clients, cx.identity, of, &inputs.tags));
         let answer = while_unseen(clients, || async {
             call.clone().send().await.named("ec2:CreateNatGateway")
-        })
-        .await?;
+        });
+        let answer = match answer.await {
+            Ok(answer) => answer,
+            Err(error) => return Err(while_one_goes(clients, inputs, error).await?.into()),
+        };
         let gateway =
             answer.nat_gateway().ok_or_else(|| incomplete("ec2:CreateNatGateway", "gateway"))?;
         Ok(outputs(clients, gateway)?)
@@ -297,6 +300,23 @@ async fn one(
     value: &str,
 ) -> Result<Option<types::NatGateway>, ProviderError> {
     Ok(some(clients, filter, vec![value.to_owned()]).await?.pop())
+}
+
+/// A gateway that is being deleted keeps its address until it is gone, which takes minutes: what fails
+/// for that passes.
+async fn while_one_goes(
+    clients: &Clients,
+    inputs: &NatGateway,
+    error: ProviderError,
+) -> Result<ProviderError, ProviderError> {
+    let taken = error.code.as_deref() == Some("Resource.AlreadyAssociated");
+    let Some(subnet) = inputs.subnet_id.as_ref().filter(|_| taken) else { return Ok(error) };
+    let there = all(clients, "subnet-id", vec![subnet.to_string()]).await?;
+    let going = |it: &types::NatGateway| it.state() == Some(&types::NatGatewayState::Deleting);
+    let Some(going) = there.iter().find(|gateway| going(gateway)) else { return Ok(error) };
+    let id = going.nat_gateway_id().unwrap_or("another gateway");
+    let message = format!("{}; {id} is still being deleted", error.message);
+    Ok(ProviderError { kind: ErrorKind::Transient, message, ..error })
 }
 
 fn failure(gateway: &types::NatGateway) -> ProviderError {

@@ -242,8 +242,11 @@ impl Lifecycle for VpcEndpoint {
             .set_dns_options(inputs.dns_options.as_ref().map(vpc_endpoint_dns::sent))
             .set_subnet_configurations(vpc_endpoint_dns::subnets(&inputs.subnet_configurations))
             .tag_specifications(tags::specification(clients, cx.identity, of, &inputs.tags));
-        let answer =
-            while_unseen(clients, || async { call.clone().send().await.named(OPERATION) }).await?;
+        let answer = while_unseen(clients, || async { call.clone().send().await.named(OPERATION) });
+        let answer = match answer.await {
+            Ok(answer) => answer,
+            Err(error) => return Err(while_one_goes(clients, inputs, error).await?.into()),
+        };
         let endpoint = answer.vpc_endpoint().ok_or_else(|| incomplete(OPERATION, "endpoint"))?;
         Ok(outputs(clients, endpoint)?)
     }
@@ -409,6 +412,26 @@ async fn all(
             values
         )),
     }
+}
+
+/// An endpoint that is being deleted keeps its private names and routes until it is gone: what fails
+/// while there is one to the same service passes.
+async fn while_one_goes(
+    clients: &Clients,
+    inputs: &VpcEndpoint,
+    error: ProviderError,
+) -> Result<ProviderError, ProviderError> {
+    if !matches!(error.kind, ErrorKind::Invalid | ErrorKind::Conflict) {
+        return Ok(error);
+    }
+    let there = all(clients, "vpc-id", vec![inputs.vpc_id.to_string()]).await?;
+    let going = there.iter().find(|it| {
+        is_in(it, "deleting") && it.service_name.is_some() && it.service_name == inputs.service_name
+    });
+    let Some(going) = going else { return Ok(error) };
+    let id = going.vpc_endpoint_id().unwrap_or("another endpoint");
+    let message = format!("{}; {id} is still being deleted", error.message);
+    Ok(ProviderError { kind: ErrorKind::Transient, message, ..error })
 }
 
 /// Those that are neither gone nor going.

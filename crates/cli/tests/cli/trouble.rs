@@ -120,7 +120,7 @@ async fn failures_are_told_all_at_once_and_the_next_run_goes_on() {
       not tried, because of node-1: node-1-driver
       not tried, because of node-2: node-2-driver
 
-    help: what was done is recorded; the next `up` goes on from there
+    help: what was done is recorded; the next run goes on from there
     ");
     desk.cloud.world().broken.clear();
     let up = desk.run("up --count 4 --driver 1").await;

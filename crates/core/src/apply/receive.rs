@@ -377,7 +377,7 @@ impl Executor<'_> {
                 .map(str::to_owned);
             let of = self.info(id);
             self.events.event(Event::StepFinished { of, elapsed_ms, physical_id });
-            self.report.done += 1;
+            self.report.done += usize::from(!step.is_bookkeeping());
         }
         self.running.remove(&id);
         self.progress[id.index()] = Progress::Done;

@@ -2,11 +2,11 @@
 
 use formwork_aws::{
     ec2::{
-        BlockDevice, CapacityReservationOptions, EbsDevice, HttpTokens, ImageId, Instance,
-        InterfaceType, LaunchInterface, LaunchTags, LaunchTemplate, LaunchTemplateHandle,
+        BlockDevice, CapacityReservationOptions, EbsDevice, EveryInterface, HttpTokens, ImageId,
+        Instance, InterfaceType, LaunchInterface, LaunchTags, LaunchTemplate, LaunchTemplateHandle,
         LaunchTemplateReference, MarketOptions, MarketType, MetadataOptions, Placement,
-        PlacementGroup, PlacementStrategy, Power, SecurityGroupId, SpotOptions, SubnetId, Switch,
-        TaggedAtLaunch, VolumeType,
+        PlacementGroup, PlacementStrategy, Power, RootDevice, SecurityGroupId, SpotOptions,
+        SubnetId, Switch, TaggedAtLaunch, VolumeType,
     },
     iam::{InstanceProfile, Role, RolePolicyAttachment, aws_managed_policy},
     lookup::{ImageById, ImageBySsmParameter},
@@ -107,6 +107,15 @@ pub(super) fn group(
         })
         .collect();
     let root = &group.root_volume;
+    let boot = RootDevice::builder()
+        .device_name(&image.root_device)
+        .volume_type(VolumeType::Gp3)
+        .volume_size(root.size_gib)
+        .maybe_iops(root.iops)
+        .maybe_throughput(root.throughput_mib_s)
+        .encrypted(root.encrypted)
+        .delete_on_termination(true)
+        .build();
     let ebs = EbsDevice::builder()
         .volume_type(VolumeType::Gp3)
         .volume_size(root.size_gib)
@@ -131,7 +140,7 @@ pub(super) fn group(
         .block_devices([root])
         .metadata_options(metadata())
         .ebs_optimized(group.ebs_optimized)
-        .maybe_placement(placement)
+        .maybe_placement(placement.clone())
         .maybe_market(market)
         .maybe_capacity_reservation(reservation)
         .tag_specifications(tagged)
@@ -148,6 +157,8 @@ pub(super) fn group(
             template: &template,
             profile: &profile.name,
             security_group_id: &network.security_group_id,
+            root: &boot,
+            placement: placement.as_ref(),
             after: [&network.way_out[..], &profile.ready].concat(),
         };
         nodes.push(scope.add(&name, node));
@@ -162,6 +173,8 @@ fn metadata() -> Input<MetadataOptions> {
         .http_tokens(HttpTokens::Required)
         .http_put_response_hop_limit(2u32)
         .http_endpoint(Switch::Enabled)
+        .http_protocol_ipv6(Switch::Disabled)
+        .instance_metadata_tags(Switch::Disabled)
         .build()
 }
 
@@ -173,6 +186,8 @@ struct Node<'n> {
     template: &'n LaunchTemplateHandle,
     profile: &'n Output<String>,
     security_group_id: &'n Output<SecurityGroupId>,
+    root: &'n Input<RootDevice>,
+    placement: Option<&'n Input<Placement>>,
     after: Vec<ResourceRef>,
 }
 
@@ -184,15 +199,25 @@ impl Component for Node<'_> {
             .id(&self.template.id)
             .version(&self.template.version)
             .build();
+        let group = self.checked.group;
         let instance = Instance::builder()
             .launch_template(template)
             // Said again here, so that a plan can tell what it costs, and so that a change by hand is
             // seen: what only the template says is not compared with the machine.
-            .instance_type(self.checked.group.instance_type.clone())
+            .instance_type(group.instance_type.clone())
             .iam_instance_profile(self.profile)
             .metadata_options(metadata())
-            .ebs_optimized(self.checked.group.ebs_optimized)
-            .interface_security_group_ids([self.security_group_id])
+            .ebs_optimized(group.ebs_optimized)
+            .every_interface(
+                EveryInterface::builder()
+                    .security_group_ids([self.security_group_id])
+                    .delete_on_termination(true)
+                    .build(),
+            )
+            .root_block_device(self.root.clone())
+            .volume_tags(named(self.cluster, format!("{}-{}", scope.stack(), group.name)))
+            .maybe_placement(self.placement.cloned())
+            .stop_to_change(group.stop_to_change)
             // A node that someone stopped computes nothing, and is started again.
             .power(Power::Running)
             .tags(named(self.cluster, format!("{}-{}", scope.stack(), self.name)))

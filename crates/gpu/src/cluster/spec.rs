@@ -105,6 +105,10 @@ pub struct NodeGroup {
     pub subnet_cidr: Option<String>,
     /// Whether EBS traffic has bandwidth of its own. Every type of the tables has it always.
     pub ebs_optimized: bool,
+    /// Whether a machine may be stopped and started for a change that needs it, such as EBS
+    /// optimisation that was turned off by hand. What is on its local disks is lost then. If not,
+    /// such a change fails, and says so.
+    pub stop_to_change: bool,
     /// What the interfaces are laid out for; `None` for a plain network interface without EFA.
     pub efa: Option<Goal>,
     /// The network bandwidth that the program counts on, in Gb/s; held against the type.

@@ -34,6 +34,7 @@ fn cluster() -> GpuCluster {
         capacity: Capacity::OnDemand { placement_group: true },
         subnet_cidr: None,
         ebs_optimized: true,
+        stop_to_change: false,
         efa: Some(Goal::EfaFewestIps),
         bandwidth_gbps: Some(3200),
         root_volume: RootVolume::new(200),

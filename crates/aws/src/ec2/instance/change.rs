@@ -5,7 +5,7 @@ use formwork_core::{Changes, Context, ErrorKind, Identity, Known, ProviderError,
 
 use super::{
     Instance,
-    observe::{Seen, other_groups, primary, root_mapping},
+    observe::{Seen, other_groups, primary, root_mapping, stay_otherwise},
 };
 use crate::{
     client::Clients,
@@ -85,13 +85,76 @@ pub(super) async fn not_said_at_launch(
     inputs: &Instance,
 ) -> Result<(), ProviderError> {
     source_dest_check(clients, instance, inputs).await?;
-    let Some(wanted) = &inputs.interface_security_group_ids else { return Ok(()) };
-    for (interface, _) in other_groups(instance, wanted) {
+    let Some(wanted) = &inputs.every_interface else { return Ok(()) };
+    for (interface, _) in
+        wanted.security_group_ids.iter().flat_map(|wanted| other_groups(instance, wanted))
+    {
         let id = interface.network_interface_id.as_deref().unwrap_or_default();
-        let give = || give_groups(clients, id, wanted);
+        let groups = wanted.security_group_ids.as_deref().unwrap_or_default();
+        let give = || give_groups(clients, id, groups);
         retry::while_unseen(clients, give).await?;
     }
+    interfaces_go(clients, instance, wanted.delete_on_termination).await
+}
+
+/// Makes interfaces go with the machine, or stay.
+async fn interfaces_go(
+    clients: &Clients,
+    instance: &types::Instance,
+    wanted: Option<bool>,
+) -> Result<(), ProviderError> {
+    let Some(goes) = wanted else { return Ok(()) };
+    for interface in stay_otherwise(instance, goes) {
+        let attachment = interface.attachment().and_then(|it| it.attachment_id.clone());
+        let change = types::NetworkInterfaceAttachmentChanges::builder()
+            .set_attachment_id(attachment)
+            .delete_on_termination(goes)
+            .build();
+        let call = || async {
+            clients
+                .ec2()
+                .modify_network_interface_attribute()
+                .set_network_interface_id(interface.network_interface_id.clone())
+                .attachment(change.clone())
+                .send()
+                .await
+                .named("ec2:ModifyNetworkInterfaceAttribute")
+        };
+        retry::while_unseen(clients, call).await?;
+    }
     Ok(())
+}
+
+/// Makes what is to go with the machine do so, whatever was changed by hand: it would stay behind
+/// unseen, and cost.
+pub(super) async fn lets_go(
+    clients: &Clients,
+    instance: &types::Instance,
+    inputs: &Instance,
+) -> Result<(), ProviderError> {
+    let every = inputs.every_interface.as_ref().and_then(|every| every.delete_on_termination);
+    interfaces_go(clients, instance, every.filter(|goes| *goes)).await?;
+    let root = inputs.root_block_device.as_ref().and_then(|root| root.delete_on_termination);
+    root_goes(clients, instance, root.filter(|goes| *goes)).await
+}
+
+/// Makes the root volume go with the machine, or stay.
+async fn root_goes(
+    clients: &Clients,
+    instance: &types::Instance,
+    wanted: Option<bool>,
+) -> Result<(), ProviderError> {
+    let Some(mapping) = root_mapping(instance) else { return Ok(()) };
+    let is = mapping.ebs.as_ref().and_then(|ebs| ebs.delete_on_termination);
+    let Some(goes) = wanted.filter(|goes| Some(*goes) != is) else { return Ok(()) };
+    let ebs = types::EbsInstanceBlockDeviceSpecification::builder();
+    let device = types::InstanceBlockDeviceMappingSpecification::builder()
+        .set_device_name(mapping.device_name.clone())
+        .ebs(ebs.delete_on_termination(goes).build())
+        .build();
+    let call = clients.ec2().modify_instance_attribute().block_device_mappings(device);
+    let call = call.set_instance_id(instance.instance_id.clone());
+    call.send().await.named(ATTRIBUTE).map(drop)
 }
 
 async fn give_groups(
@@ -272,13 +335,13 @@ async fn volume_tags(
         .filter(|key| *key != Identity::TAG)
         .map(|key| types::Tag::builder().key(key).build())
         .collect();
-    let call = cx.client.ec2().create_tags().set_resources(Some(ids.clone()));
-    call.set_tags(Some(tags::ec2(&set))).send().await.named("ec2:CreateTags")?;
+    // An object has 50 tags at most, so what goes makes room first.
     if !removed.is_empty() {
-        let call = cx.client.ec2().delete_tags().set_resources(Some(ids));
+        let call = cx.client.ec2().delete_tags().set_resources(Some(ids.clone()));
         call.set_tags(Some(removed)).send().await.named("ec2:DeleteTags")?;
     }
-    Ok(())
+    let call = cx.client.ec2().create_tags().set_resources(Some(ids));
+    call.set_tags(Some(tags::ec2(&set))).send().await.named("ec2:CreateTags").map(drop)
 }
 
 /// Changes the root volume, and whether it goes with the machine.
@@ -291,18 +354,8 @@ async fn root_device(
     let (Some(wanted), Some(mapping)) = (&inputs.root_block_device, root_mapping(instance)) else {
         return Ok(());
     };
+    root_goes(clients, instance, wanted.delete_on_termination).await?;
     let ebs = mapping.ebs.as_ref();
-    let is = ebs.and_then(|ebs| ebs.delete_on_termination);
-    if let Some(goes) = wanted.delete_on_termination.filter(|goes| Some(*goes) != is) {
-        let ebs = types::EbsInstanceBlockDeviceSpecification::builder();
-        let device = types::InstanceBlockDeviceMappingSpecification::builder()
-            .set_device_name(mapping.device_name.clone())
-            .ebs(ebs.delete_on_termination(goes).build())
-            .build();
-        let call = clients.ec2().modify_instance_attribute().block_device_mappings(device);
-        let call = call.set_instance_id(instance.instance_id.clone());
-        call.send().await.named(ATTRIBUTE)?;
-    }
     let Some(volume) = ebs.and_then(|ebs| ebs.volume_id.clone()) else { return Ok(()) };
     let shape = crate::ec2::volume::Shape {
         size: wanted.volume_size,

@@ -41,15 +41,14 @@ pub(super) fn check(check: &mut Check<'_>) {
     version(check, "launch_template.version");
     launch::check(check, !templated);
     interface_check::check(check, "network_interfaces", &OF_ONE_INTERFACE);
-    if check.is_set("interface_security_group_ids") {
+    const EVERY: &str = "every_interface.security_group_ids";
+    if check.is_set(EVERY) {
         if check.is_set("security_group_ids") {
-            let message = "interface_security_group_ids is set too: expected one of the two";
+            let message = format!("{EVERY} is set too: expected one of the two");
             check.problem("security_group_ids", message);
         }
-        let groups: Option<Vec<String>> = check.get("interface_security_group_ids");
-        if groups.is_some_and(|groups| groups.is_empty()) {
-            let message = "it is empty: expected a group, or that it is not set";
-            check.problem("interface_security_group_ids", message);
+        if check.get::<Vec<String>>(EVERY).is_some_and(|groups| groups.is_empty()) {
+            check.problem(EVERY, "it is empty: expected a group, or that it is not set");
         }
     }
     block_device::check(check, "block_devices");

@@ -63,6 +63,17 @@ pub struct LaunchTemplateReference {
     pub version: Option<LaunchTemplateVersion>,
 }
 
+/// What all interfaces of a machine have in common.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Inputs)]
+pub struct EveryInterface {
+    /// The security groups of each; instead of `security_group_ids`.
+    #[resource(unordered, holds)]
+    pub security_group_ids: Option<Vec<SecurityGroupId>>,
+    /// Whether each goes with the machine. Set back before the machine is terminated, too, for an
+    /// interface that stays keeps its subnet and its groups from going.
+    pub delete_on_termination: Option<bool>,
+}
+
 /// The disk that a machine boots from. Size, type, IOPS and throughput change in place; the size
 /// only grows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Inputs)]
@@ -129,12 +140,11 @@ pub struct Instance {
     /// The security groups of the primary interface.
     #[resource(defaulted, unordered, holds)]
     pub security_group_ids: Option<Vec<SecurityGroupId>>,
-    /// The security groups of each of its interfaces, where all have the same ones, and instead of
-    /// `security_group_ids`. A launch does not say them: it is the interfaces, of the machine or of
-    /// its launch template, that come with theirs. An interface that has others, because it came with
-    /// them or because someone changed it, is given these.
-    #[resource(unordered, holds)]
-    pub interface_security_group_ids: Option<Vec<SecurityGroupId>>,
+    /// What all interfaces have in common that the machine came with. A launch does not say it: it
+    /// is the interfaces, of the machine or of its launch template, that come with theirs. One that
+    /// is otherwise, because it came so or because someone changed it, is made like this.
+    #[resource(nested)]
+    pub every_interface: Option<EveryInterface>,
     /// The network interfaces, if there are several or one needs more than a subnet and groups.
     #[serde(default)]
     #[resource(default, replace, write_only, unordered, nested)]
@@ -363,6 +373,7 @@ impl Lifecycle for Instance {
             "terminated" => return Ok(Deletion::Done),
             "shutting-down" => {}
             _ => {
+                change::lets_go(cx.client, &seen.instance, &known.inputs).await?;
                 // Else the request would launch another machine.
                 run::cancel_persistent(cx.client, &seen.instance, &known.inputs).await?;
                 let call = cx.client.ec2().terminate_instances().instance_ids(id.as_str());

@@ -13,7 +13,7 @@ use aws_sdk_ec2::types::{self, InstanceAttributeName};
 use formwork_core::{Observed, ProviderError};
 use futures_util::{StreamExt, TryStreamExt, future::try_join3, stream};
 
-use super::{Instance, InstanceId, InstanceOutputs, Power, RootDevice, missing};
+use super::{EveryInterface, Instance, InstanceId, InstanceOutputs, Power, RootDevice, missing};
 use crate::{
     client::Clients,
     ec2::{
@@ -142,13 +142,27 @@ fn groups(instance: &types::Instance) -> Vec<SecurityGroupId> {
     groups.iter().filter_map(|group| seen(&group.group_id)).collect()
 }
 
-/// The interfaces whose groups are not `asked`, in order of their places, and what groups they have.
+/// How much later than the first an interface may have been attached that came with the machine.
+const LAUNCH_SECONDS: i64 = 60;
+
+/// The interfaces that the machine came with, in order of their places: others were attached later,
+/// and are someone else's.
+fn came_with(instance: &types::Instance) -> Vec<&types::InstanceNetworkInterface> {
+    let at = |it: &types::InstanceNetworkInterface| Some(it.attachment()?.attach_time()?.secs());
+    let launch = instance.network_interfaces().iter().filter_map(at).min();
+    let came = |it: &&types::InstanceNetworkInterface| {
+        at(it).zip(launch).is_none_or(|(at, launch)| at - launch <= LAUNCH_SECONDS)
+    };
+    let mut interfaces: Vec<_> = instance.network_interfaces().iter().filter(came).collect();
+    interfaces.sort_by_key(|interface| index(interface));
+    interfaces
+}
+
+/// The interfaces that it came with whose groups are not `asked`, and what groups they have.
 pub(super) fn other_groups<'i>(
     instance: &'i types::Instance,
     asked: &[SecurityGroupId],
 ) -> Vec<(&'i types::InstanceNetworkInterface, Vec<SecurityGroupId>)> {
-    let mut interfaces: Vec<_> = instance.network_interfaces().iter().collect();
-    interfaces.sort_by_key(|interface| index(interface));
     let asked: BTreeSet<&str> = asked.iter().map(SecurityGroupId::as_str).collect();
     let other = |interface: &'i types::InstanceNetworkInterface| {
         let groups = interface.groups().iter().filter_map(|group| group.group_id.as_deref());
@@ -156,13 +170,32 @@ pub(super) fn other_groups<'i>(
         let differs = groups != asked;
         differs.then(|| (interface, groups.into_iter().map(SecurityGroupId::from).collect()))
     };
-    interfaces.into_iter().filter_map(other).collect()
+    came_with(instance).into_iter().filter_map(other).collect()
 }
 
-/// The groups that all interfaces have: `asked`, or those of the first interface that has others.
-fn groups_of_all(instance: &types::Instance, asked: &[SecurityGroupId]) -> Vec<SecurityGroupId> {
-    let other = other_groups(instance, asked).into_iter().next();
-    other.map_or_else(|| asked.to_vec(), |(_, groups)| groups)
+/// The interfaces that it came with that go with it although they are to stay, or the other way
+/// round.
+pub(super) fn stay_otherwise(
+    instance: &types::Instance,
+    goes: bool,
+) -> Vec<&types::InstanceNetworkInterface> {
+    let is = |it: &types::InstanceNetworkInterface| it.attachment()?.delete_on_termination();
+    let otherwise = |it: &&types::InstanceNetworkInterface| is(it).is_some_and(|is| is != goes);
+    came_with(instance).into_iter().filter(otherwise).collect()
+}
+
+/// What all interfaces have: as asked, or as it is of the first that is otherwise.
+fn every_interface(instance: &types::Instance, asked: &EveryInterface) -> EveryInterface {
+    let groups = |asked: &Vec<SecurityGroupId>| {
+        let other = other_groups(instance, asked).into_iter().next();
+        other.map_or_else(|| asked.clone(), |(_, groups)| groups)
+    };
+    EveryInterface {
+        security_group_ids: asked.security_group_ids.as_ref().map(groups),
+        delete_on_termination: asked
+            .delete_on_termination
+            .map(|goes| goes == stay_otherwise(instance, goes).is_empty()),
+    }
 }
 
 /// The device that it boots from.
@@ -263,14 +296,13 @@ fn inputs(
         instance_type: seen(&it.instance_type),
         power: Power::of(it),
         subnet_id: seen(&it.subnet_id),
-        security_group_ids: match &declared.interface_security_group_ids {
-            Some(_) => declared.security_group_ids.clone(),
-            None => Some(groups(it)),
+        security_group_ids: match &declared.every_interface {
+            Some(EveryInterface { security_group_ids: Some(_), .. }) => {
+                declared.security_group_ids.clone()
+            }
+            _ => Some(groups(it)),
         },
-        interface_security_group_ids: declared
-            .interface_security_group_ids
-            .as_ref()
-            .map(|asked| groups_of_all(it, asked)),
+        every_interface: declared.every_interface.as_ref().map(|asked| every_interface(it, asked)),
         private_ip_address: seen(&it.private_ip_address),
         source_dest_check: primary(it)
             .and_then(|interface| interface.source_dest_check)
@@ -285,9 +317,8 @@ fn inputs(
             (asked, None) => asked.clone(),
         },
         volume_tags,
-        capacity_reservation: declared.capacity_reservation.as_ref().map(|asked| {
-            let specification = it.capacity_reservation_specification.as_ref();
-            CapacityReservationOptions::of_instance(specification, asked)
+        capacity_reservation: it.capacity_reservation_specification.as_ref().map(|is| {
+            CapacityReservationOptions::of_instance(is, declared.capacity_reservation.as_ref())
         }),
         placement: declared.placement.as_ref().map(|asked| {
             let placement =

@@ -83,7 +83,7 @@ pub(super) fn check_allowed(
         seen.instance.instance_id.as_deref().unwrap_or("the machine"),
         seen.state(),
     );
-    Err(ProviderError::new(ErrorKind::Invalid, "ec2:StopInstances", message))
+    Err(ProviderError::new(ErrorKind::Invalid, "ec2:ModifyInstanceAttribute", message))
 }
 
 /// Marks the machine for a change, and stops it if it runs.

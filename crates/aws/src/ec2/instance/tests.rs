@@ -307,7 +307,12 @@ async fn the_groups_of_any_interface_and_ebs_optimisation_are_put_back_where_the
                 .launch_template(from.build())
                 .ebs_optimized(true)
                 .power(Power::Running)
-                .interface_security_group_ids([own]);
+                .every_interface(
+                    EveryInterface::builder()
+                        .security_group_ids([own])
+                        .delete_on_termination(true)
+                        .build(),
+                );
             scope.add("machine", machine.build());
         })
         .unwrap()
@@ -343,6 +348,13 @@ async fn the_groups_of_any_interface_and_ebs_optimisation_are_put_back_where_the
         let call = ec2.modify_network_interface_attribute();
         let call = call.set_network_interface_id(interface.network_interface_id.clone());
         call.groups(other.as_str()).send().await.unwrap();
+        let attachment = interface.attachment().and_then(|at| at.attachment_id.clone());
+        let stays = aws_sdk_ec2::types::NetworkInterfaceAttachmentChanges::builder()
+            .set_attachment_id(attachment)
+            .delete_on_termination(false)
+            .build();
+        let call = ec2.modify_network_interface_attribute().attachment(stays);
+        call.set_network_interface_id(interface.network_interface_id.clone()).send().await.unwrap();
         let id = instance.instance_id().unwrap();
         ec2.stop_instances().instance_ids(id).send().await.unwrap();
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -354,12 +366,14 @@ async fn the_groups_of_any_interface_and_ebs_optimisation_are_put_back_where_the
         let drift = &plan.data().drift[0].fields;
         let fields: std::collections::BTreeSet<&str> =
             drift.iter().map(|it| it.path.top()).collect();
-        let expected = ["ebs_optimized", "interface_security_group_ids", "power"];
+        let expected = ["ebs_optimized", "every_interface", "power"];
         assert!(fields.iter().eq(&expected), "{fields:?}");
         engine.apply(plan).await.unwrap();
         let again = engine.plan(&stack).await.unwrap();
         assert!(again.is_empty() && again.data().drift.is_empty(), "{again}");
-        assert_eq!(look().await.ebs_optimized, Some(true));
+        let instance = look().await;
+        assert_eq!(instance.ebs_optimized, Some(true));
+        assert!(observe::stay_otherwise(&instance, true).is_empty());
     }
     assert!(observe::other_groups(&look().await, std::slice::from_ref(&site.group)).is_empty());
 }

@@ -160,20 +160,15 @@ impl CapacityReservationOptions {
             .build()
     }
 
-    /// What `asked` says of the machine's reservation.
+    /// What `asked` says of the machine's reservation, or all of it.
     pub(crate) fn of_instance(
-        from: Option<&types::CapacityReservationSpecificationResponse>,
-        asked: &Self,
+        from: &types::CapacityReservationSpecificationResponse,
+        asked: Option<&Self>,
     ) -> Self {
-        let Some(from) = from else { return Self::default() };
         let target = from.capacity_reservation_target.as_ref();
-        super::only_asked!(
-            Self::of(&from.capacity_reservation_preference, target),
-            asked,
-            preference,
-            reservation_id,
-            resource_group_arn,
-        )
+        let is = Self::of(&from.capacity_reservation_preference, target);
+        let Some(asked) = asked else { return is };
+        super::only_asked!(is, asked, preference, reservation_id, resource_group_arn,)
     }
 
     pub(crate) fn of(
