@@ -18,7 +18,12 @@ macro_rules! services {
         impl Clients {$(
             $(#[$doc])*
             pub(crate) fn $service(&self) -> &$sdk::Client {
-                self.made.$service.get_or_init(|| $sdk::Client::new(&self.config))
+                self.made.$service.get_or_init(|| {
+                    let config = $sdk::config::Builder::from(&self.config);
+                    let name = self.partition_of(stringify!($service));
+                    let config = config.retry_partition($sdk::config::retry::RetryPartition::new(name));
+                    $sdk::Client::from_conf(config.build())
+                })
             }
 
             $(
@@ -28,7 +33,10 @@ macro_rules! services {
                 pub(crate) fn $once(&self) -> &$sdk::Client {
                     self.made.$once.get_or_init(|| {
                         let config = $sdk::config::Builder::from(&self.config);
-                        let config = config.retry_config(RetryConfig::disabled());
+                        let name = self.partition_of(stringify!($service));
+                        let config = config
+                            .retry_partition($sdk::config::retry::RetryPartition::new(name))
+                            .retry_config(RetryConfig::adaptive().with_max_attempts(1));
                         $sdk::Client::from_conf(config.build())
                     })
                 }
@@ -82,6 +90,14 @@ impl Clients {
         consistency_window: Duration,
     ) -> Self {
         Self { config, made: Made::default(), place, default_tags, consistency_window }
+    }
+
+    /// What shares one rate of calls: AWS counts them by account, region and service. The SDK lowers
+    /// the rate when AWS says that it is too high, and raises it again.
+    fn partition_of(&self, service: &str) -> String {
+        let Place { account, region, .. } = &self.place;
+        let endpoint = self.config.endpoint_url().unwrap_or_default();
+        format!("formwork {account} {region} {service} {endpoint}")
     }
 
     /// The region.

@@ -309,7 +309,7 @@ impl AwsBuilder {
     async fn load(&self) -> SdkConfig {
         let timeouts = TimeoutConfig::builder().operation_attempt_timeout(self.call_timeout);
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .retry_config(RetryConfig::standard().with_max_attempts(self.attempts))
+            .retry_config(RetryConfig::adaptive().with_max_attempts(self.attempts))
             .timeout_config(timeouts.build());
         loader = match &self.http_client {
             Some(client) => loader.http_client(client.clone()),

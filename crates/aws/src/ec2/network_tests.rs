@@ -389,3 +389,34 @@ async fn a_subnet_is_cut_in_two_and_put_together_in_one_run_each() {
         assert_eq!(sandbox.ids("eu-west-1", "subnet").len(), blocks.len());
     }
 }
+
+#[tokio::test]
+async fn a_throttled_run_is_slow_and_does_not_fail() {
+    use formwork_core::{Engine, Stack, testing::MemoryStore};
+    let sandbox = Sandbox::in_memory();
+    sandbox.knobs().state_duration(Duration::from_millis(20));
+    let aws = aws(&sandbox).await;
+    let store = MemoryStore::new();
+    let engine = Engine::builder().provider(aws).state(store).parallelism(16).try_build().unwrap();
+    let stack = Stack::new("network", |scope| {
+        let vpc = scope.add("vpc", Vpc::builder().cidr_block("10.0.0.0/16").build());
+        for i in 0..30 {
+            let block = format!("10.0.{i}.0/24");
+            let subnet = Subnet::builder().vpc_id(&vpc.id).cidr_block(block);
+            scope.add(format!("subnet-{i}"), subnet.map_public_ip_on_launch(true).build());
+        }
+    })
+    .unwrap();
+    let plan = engine.plan(&stack).await.unwrap();
+    sandbox.knobs().throttle_above(Some(8));
+    engine.apply(plan).await.unwrap();
+    // A plan is slow too, and comes.
+    let again = engine.plan(&stack).await.unwrap();
+    assert!(again.is_empty(), "{again}");
+    let throttled = |call: &formwork_sandbox::CallRecord| {
+        format!("{:?}", call.outcome).contains("RequestLimitExceeded")
+    };
+    let refused = sandbox.calls().iter().filter(|call| throttled(call)).count();
+    assert!(refused > 0, "nothing was throttled");
+    assert_eq!(sandbox.ids("eu-west-1", "subnet").len(), 30);
+}

@@ -12,7 +12,8 @@ use crate::{
     provider::{ErrorKind, ProviderError},
 };
 
-/// How often a call that failed in a way that passes is made again.
+/// How often a call that failed in a way that passes is made again. One that the service asked to
+/// make later is made as often as its step's time allows: a throttled run is slow, and does not fail.
 const ATTEMPTS: u32 = 10;
 
 impl Executor<'_> {
@@ -40,7 +41,8 @@ impl Executor<'_> {
         let passes = matches!(error.kind, ErrorKind::Throttled | ErrorKind::Transient);
         let attempt = self.running(id).attempt;
         let pause = backoff(id, attempt);
-        if !passes || attempt >= ATTEMPTS || self.halted() || !self.has_time(id, pause) {
+        let often = attempt >= ATTEMPTS && error.kind != ErrorKind::Throttled;
+        if !passes || often || self.halted() || !self.has_time(id, pause) {
             return false;
         }
         self.running(id).attempt += 1;

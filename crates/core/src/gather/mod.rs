@@ -25,8 +25,12 @@ pub(super) const PAUSE: Duration = Duration::from_millis(500);
 /// How long one look may take, be it a list of very many objects.
 const LONGEST_LOOK: Duration = Duration::from_secs(5 * 60);
 
-/// How often such a look is taken in all.
+/// How often such a look is taken in all, but for one that the service asked to take later: that is
+/// taken for as long as one may take.
 const LOOKS: u32 = 6;
+
+/// The longest pause between two of them.
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
 /// What reads for a plan.
 pub(crate) struct Gatherer<'g> {
@@ -144,22 +148,25 @@ where
             |answer| answer.unwrap_or_else(panicked),
         )
     };
-    let mut pause = PAUSE / 4;
-    for _ in 1..LOOKS {
-        match look().await {
-            Err(error)
-                if matches!(
-                    error.kind,
-                    ErrorKind::Throttled | ErrorKind::Transient | ErrorKind::Ambiguous
-                ) =>
-            {
-                tokio::time::sleep(pause).await;
-                pause *= 2;
-            }
+    let (mut pause, mut looks) = (PAUSE / 4, 1);
+    let until = tokio::time::Instant::now() + LONGEST_LOOK;
+    loop {
+        let error = match look().await {
+            Err(error) => error,
             done => return done,
+        };
+        let again = match error.kind {
+            ErrorKind::Throttled => tokio::time::Instant::now() + pause < until,
+            ErrorKind::Transient | ErrorKind::Ambiguous => looks < LOOKS,
+            _ => false,
+        };
+        if !again {
+            return Err(error);
         }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        looks += 1;
     }
-    look().await
 }
 
 pub(super) fn no_provider(record: &Record) -> PlanError {
