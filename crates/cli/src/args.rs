@@ -74,6 +74,10 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "ADDRESS", global = true)]
     pub(crate) replace: Vec<String>,
 
+    /// Run no hook, and need none to be there
+    #[arg(long, global = true)]
+    pub(crate) skip_hooks: bool,
+
     /// Exit with 2 when `plan` has changes or `drift` finds any
     #[arg(long, global = true)]
     pub(crate) exit_code: bool,
@@ -92,8 +96,17 @@ pub(crate) struct Flags {
 }
 
 /// The flags that make no sense in a settings file.
-pub(crate) const FIXED: &[&str] =
-    &["config", "yes", "no_input", "refresh_lookups", "replace", "exit_code", "json", "verbose"];
+pub(crate) const FIXED: &[&str] = &[
+    "config",
+    "yes",
+    "no_input",
+    "refresh_lookups",
+    "replace",
+    "skip_hooks",
+    "exit_code",
+    "json",
+    "verbose",
+];
 
 /// The most that is approved without a person.
 #[derive(Clone, Copy, Debug, PartialEq)]

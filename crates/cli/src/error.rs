@@ -265,6 +265,9 @@ fn plan_advice(error: &PlanError) -> Option<String> {
         PlanError::OtherTarget { .. } => {
             "nothing was changed; run it with the cloud, region and account that it was applied with, or keep the other place in a state of its own: --stack, --state-dir"
         }
+        PlanError::MissingHooks { .. } => {
+            "nothing was changed; run the program that has them, or use --skip-hooks"
+        }
         PlanError::LookupUnknown { .. } | PlanError::Exchange { .. } => "nothing was changed",
         PlanError::Lookup { source, .. } => {
             let advice = provider_advice(source.kind, Doing::Lookup);

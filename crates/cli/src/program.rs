@@ -12,7 +12,7 @@ use std::{
 
 use clap::{Args, Command, FromArgMatches};
 use formwork_core::{
-    Scope,
+    EngineBuilder, Scope,
     state::{StateError, StateStore},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -44,7 +44,11 @@ pub struct Program {
     pub(crate) store: Box<store::Opener>,
     /// Whether the store is the default one, so that a folder that is not there needs no opening.
     pub(crate) default_store: bool,
+    pub(crate) engine: Box<Engines>,
 }
+
+/// What a program adds to the engine.
+type Engines = dyn Fn(EngineBuilder) -> EngineBuilder + Send + Sync;
 
 impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -68,6 +72,7 @@ impl Program {
             commands: Vec::new(),
             store: Box::new(store::sled),
             default_store: true,
+            engine: Box::new(|engine| engine),
         }
     }
 
@@ -132,6 +137,16 @@ impl Program {
     ) -> Self {
         self.store = Box::new(open);
         self.default_store = false;
+        self
+    }
+
+    /// Adds to the engine what the command line does not know: hooks, and further providers.
+    #[must_use]
+    pub fn engine(
+        mut self,
+        add: impl Fn(EngineBuilder) -> EngineBuilder + Send + Sync + 'static,
+    ) -> Self {
+        self.engine = Box::new(add);
         self
     }
 

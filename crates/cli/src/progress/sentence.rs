@@ -66,6 +66,11 @@ pub(super) fn lasting(event: &Event, summary: &Summary, paint: Paint) -> Option<
             seconds(*elapsed_ms),
             plain(&error.to_string())
         )),
+        Event::HooksStarted { of, point, names } => {
+            let names: Vec<_> = names.iter().map(|name| plain(name)).collect();
+            let text = format!("hook {} of {}, {point}", names.join(", "), of.address);
+            Some(paint.dim(&text))
+        }
         Event::Cancelling { abort: false } => Some(
             paint.yellow("stopping: calls in flight are waited for; interrupt again to drop them"),
         ),

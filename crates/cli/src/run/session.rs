@@ -119,6 +119,7 @@ impl<'p> Run<'p> {
         for provider in &open.providers {
             engine = engine.shared_provider(Arc::clone(provider));
         }
+        let engine = (self.program.engine)(engine);
         let engine = engine.try_build().map_err(|error| CliError::Program(error.to_string()))?;
         let cloud_name = cloud.name().to_owned();
         let session = Session { stack, engine, cloud: open, cloud_name, store };
@@ -161,6 +162,10 @@ impl Session {
         };
         if purpose == Purpose::Destroy {
             request = request.destroy();
+        }
+        // What only compares runs nothing.
+        if run.flags.skip_hooks || purpose == Purpose::Drift {
+            request = request.skip_hooks();
         }
         if run.flags.refresh_lookups {
             request = request.refresh_lookups();

@@ -12,7 +12,7 @@ use formwork_cli::{
     Input, Interrupts, Io, OpenCloud, Program, Stream, clap,
 };
 use formwork_core::{
-    Action, BoxFuture, PlanData, Scope,
+    Action, BoxFuture, Declaration, HookPoint, PlanData, Scope,
     state::{Snapshot, StateStore},
     testing::MemoryStore,
     text,
@@ -42,6 +42,9 @@ pub(crate) struct Settings {
     /// The driver's version
     #[arg(long)]
     pub(crate) driver: Option<String>,
+    /// The hook that runs before a network goes
+    #[arg(long)]
+    pub(crate) hook: Option<String>,
     /// What the nodes are called; `node` before
     #[arg(long, default_value = "node")]
     #[serde(default = "node")]
@@ -70,6 +73,11 @@ pub(crate) fn declare(settings: &Settings, scope: &mut Scope<'_>) -> Result<(), 
         cidr: settings.cidr.clone(),
         dns: settings.dns,
         tags: tags.chain(settings.extra.iter().map(|(k, v)| (k.clone(), v.to_string()))).collect(),
+    };
+    let network = Declaration::from(network);
+    let network = match &settings.hook {
+        Some(name) => network.hook(HookPoint::BeforeDelete, name.as_str()),
+        None => network,
     };
     let network = scope.add("network", network);
     let mut last = None;
@@ -279,6 +287,12 @@ impl Desk {
             .cloud(Fake { name: "fake", real: false, world: Arc::clone(&self.cloud) })
             .cloud(Fake { name: "real", real: true, world: Arc::clone(&self.cloud) })
             .command(Greet)
+            .engine(|engine| {
+                engine.hook("drain", |call| async move {
+                    let refused = call.kind.contains("never");
+                    if refused { Err("it is never done") } else { Ok(()) }
+                })
+            })
             .store(move |_, _| Ok(Arc::new(store.clone()) as Arc<dyn StateStore>))
     }
 

@@ -407,3 +407,20 @@ async fn drift_that_the_program_has_nothing_against_is_accepted() {
     ");
     assert_eq!(desk.run("drift --dns").await.out, "No drift.\n");
 }
+
+#[tokio::test]
+async fn a_hook_that_is_not_there_refuses_a_destroy_unless_hooks_are_skipped() {
+    let desk = Desk::new();
+    assert_eq!(desk.run("up --count 0 --hook drane").await.exit.code(), 0);
+    assert_eq!(desk.run("plan --count 0 --hook drane").await.exit.code(), 0);
+    let refused = desk.run("destroy --count 0 --hook drane").await;
+    assert_eq!(refused.exit.code(), 1);
+    assert!(refused.both().contains("network: `drane`, before its delete"), "{}", refused.both());
+    assert!(refused.both().contains("--skip-hooks"), "{}", refused.both());
+    assert_eq!(desk.run("up --count 0 --hook drain").await.exit.code(), 0);
+    let done = desk.run("destroy --count 0 --hook drain").await;
+    assert!(done.both().contains("hook drain of network, before its delete"), "{}", done.both());
+    assert_eq!(done.exit.code(), 0);
+    assert_eq!(desk.run("up --count 0 --hook drane").await.exit.code(), 0);
+    assert_eq!(desk.run("destroy --count 0 --hook drane --skip-hooks").await.exit.code(), 0);
+}

@@ -46,7 +46,7 @@ pub enum PlanError {
     },
     /// Steps have hooks that the engine does not know; all of them are listed.
     #[error(
-        "{} hook(s) are not there:{}\nadd them to the engine, or skip all hooks", missing.len(), hook_list(missing)
+        "{} hook(s) are not there:{}", missing.len(), hook_list(missing)
     )]
     MissingHooks {
         /// Which.
