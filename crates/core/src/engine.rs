@@ -16,6 +16,7 @@ use crate::{
     panics::{bug, caught_now},
     plan::{Action, Facts, Observation, Plan, PlanData, PlanError, RefreshMode, Want, compute},
     provider::{BoxFuture, Provider},
+    saved::{Asked, Made},
     schema::ResourceType,
     stack::Stack,
     state::{Change, Pin, ProviderTarget, Record, Snapshot, StateStore},
@@ -27,7 +28,7 @@ use crate::{
 /// they are polled.
 #[derive(Clone)]
 pub struct Engine {
-    settings: Settings,
+    pub(crate) settings: Settings,
 }
 
 impl fmt::Debug for Engine {
@@ -144,9 +145,13 @@ impl Engine {
     /// Plans what it takes to make `stack` so. Reads, and writes nothing; `.await` it, or ask for
     /// something special first.
     pub fn plan<T>(&self, stack: &Stack<T>) -> PlanRequest<'_> {
+        self.plan_of(stack.program.clone())
+    }
+
+    pub(crate) fn plan_of(&self, program: Arc<Program>) -> PlanRequest<'_> {
         PlanRequest {
             engine: self,
-            program: stack.program.clone(),
+            program,
             want: Want::Program,
             refresh: RefreshMode::default(),
             again: false,
@@ -194,10 +199,10 @@ struct Gathered {
 pub struct PlanRequest<'e> {
     engine: &'e Engine,
     program: Arc<Program>,
-    want: Want,
-    refresh: RefreshMode,
+    pub(crate) want: Want,
+    pub(crate) refresh: RefreshMode,
     again: bool,
-    replace: HashSet<Address>,
+    pub(crate) replace: HashSet<Address>,
     seed: Option<Seed>,
 }
 
@@ -296,11 +301,19 @@ impl PlanRequest<'_> {
         for id in &recovery.deleting {
             observed.insert(*id, Observation::Gone);
         }
+        let asked = Asked {
+            destroy: destroys,
+            refresh: self.refresh,
+            refresh_lookups: self.again,
+            replace: self.replace.iter().cloned().collect(),
+        };
+        let pins = answers.values().cloned().collect();
         let facts = Gathered { snapshot, recovery, observed, answers, seed };
         let recorded = facts.snapshot.targets.clone();
         let mut data = self.compute(&gatherer, &program, facts)?;
         data.repairs.extend(targets(settings, &data, &recorded));
-        Ok(Plan { data, program })
+        let made = Made::of(&settings.providers, &program, &data, asked, pins);
+        Ok(Plan { data, program, made: Arc::new(made) })
     }
 
     fn compute(

@@ -26,3 +26,4 @@ pub use error::{ApplyError, Failure, Report, Skipped};
 pub use event::{Event, EventSink, StepInfo};
 pub use live::{GetError, Live};
 pub(crate) use run::{Settings, run};
+pub(crate) use send::agrees;

@@ -13,6 +13,7 @@ mod partial;
 mod places;
 mod random;
 mod replacement;
+mod saved;
 mod store;
 mod upgrade;
 mod world;
