@@ -93,7 +93,7 @@ impl LoadRequest<'_> {
         for change in document.plan.repairs.clone() {
             repaired.apply(change);
         }
-        let mut problems = steps::strangers(&program, &document.plan, &repaired);
+        let mut problems = steps::strangers(providers, &program, &document.plan, &repaired);
         problems.extend(values::differences(&program, &document.plan, &repaired));
         refuse(&stack, problems)?;
         Ok(Plan { data: document.plan, program, made: Arc::new(made) })

@@ -2,9 +2,12 @@
 //!
 //! Sums tell what was damaged, not what was made up. Apply relies on all of this.
 
+use std::sync::Arc;
+
 use crate::{
     declare::{Problem, Program},
     plan::{Action, PlanData, Step},
+    provider::Provider,
     state::Snapshot,
 };
 
@@ -38,9 +41,14 @@ pub(super) fn check_order(steps: &[Step]) -> Result<(), String> {
     }
 }
 
-/// Every step that names an object which the state has not got, or a resource which the program has
-/// not got; `snapshot` is the state with the plan's repairs.
-pub(super) fn strangers(program: &Program, plan: &PlanData, snapshot: &Snapshot) -> Vec<Problem> {
+/// Every step that names an object which the state has not got, a resource which the program has not
+/// got, or a type which its provider has not got; `snapshot` is the state with the plan's repairs.
+pub(super) fn strangers(
+    providers: &[Arc<dyn Provider>],
+    program: &Program,
+    plan: &PlanData,
+    snapshot: &Snapshot,
+) -> Vec<Problem> {
     let mut problems = Vec::new();
     for step in &plan.steps {
         let mut say = |message: &str| {
@@ -58,6 +66,11 @@ pub(super) fn strangers(program: &Program, plan: &PlanData, snapshot: &Snapshot)
             Action::Create => {}
             _ if !recorded => say("the plan changes an object that is not recorded"),
             _ => {}
+        }
+        let mut named = providers.iter().filter(|provider| provider.name() == step.provider);
+        let calls = !matches!(step.action, Action::Forget | Action::Record);
+        if calls && !named.any(|provider| provider.handler(&step.kind).is_some()) {
+            say("the provider that the plan goes through does not have its type");
         }
         if step.replaces.is_some_and(|id| !snapshot.records.contains_key(&id)) {
             say("the plan replaces an object that is not recorded");

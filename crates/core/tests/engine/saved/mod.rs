@@ -351,6 +351,16 @@ async fn a_provider_that_points_elsewhere_or_is_not_there_refuses_a_plan() {
     );
     let missing = engine("other", "account 1").load(&stack, opened(&bytes)).await.unwrap_err();
     assert!(missing.to_string().ends_with("the provider `cloud` is not there"), "{missing}");
+    let registry = Registry::new("cloud", Arc::new(cloud.clone())).with::<Single>();
+    let other =
+        Engine::builder().state(store.clone()).provider(registry.target("account 1".into()));
+    let other = other.try_build().unwrap().load(&stack, opened(&bytes)).await.unwrap_err();
+    assert!(
+        other
+            .to_string()
+            .contains("a: the provider that the plan goes through does not have its type"),
+        "{other}"
+    );
     // The same holds of a plan that was never saved.
     let refused = engine("cloud", "account 2").apply(plan).await.map(drop).unwrap_err();
     assert!(
