@@ -76,7 +76,7 @@ fn fault() -> impl Strategy<Value = (Op, u8, u32, Fault)> {
 pub(crate) struct Round {
     pub(crate) program: Vec<Decl>,
     pub(crate) faults: Vec<(Op, u8, u32, Fault)>,
-    cut: Option<u64>,
+    pub(crate) cut: Option<u64>,
     /// Objects to edit or to lose behind the engine's back, by position.
     pub(crate) edits: Vec<(u8, bool)>,
 }

@@ -157,6 +157,42 @@ async fn what_is_made_up_with_right_sums_still_makes_no_sense_or_does_not_open()
 }
 
 #[tokio::test]
+async fn steps_that_are_made_up_find_no_object_and_no_declaration() {
+    let world = World::new();
+    let program = |label: &'static str| {
+        move |scope: &mut Scope<'_>| {
+            scope.add("a", Thing::builder().label(label).build());
+            if label == "two" {
+                scope.add("new", thing(&[]));
+            }
+        }
+    };
+    world.settle(program("one")).await;
+    let plan = world.plan(program("two")).await;
+    let file = SavedPlan::new(&plan).to_bytes(None).unwrap();
+    let id = |address: &str| {
+        let mut steps = plan.data().steps.iter();
+        format!("\"id\":\"{}\"", steps.find(|step| step.address.as_str() == address).unwrap().id)
+    };
+    let none = "\"id\":\"00000000000000000000\"".to_owned();
+    let (update, create) = ("\"action\":\"update\"", "\"action\":\"create\"");
+    for (from, to, said) in [
+        (id("a"), none, "a: the plan changes an object that is not recorded"),
+        (id("new"), id("a"), "new: the plan makes it under an id that is taken"),
+        (
+            format!("{create},\"address\":\"new\""),
+            format!("{update},\"address\":\"old\""),
+            "old: the plan makes or changes it, and the program does not declare it",
+        ),
+    ] {
+        let forged = SavedPlan::from_bytes(&forged(&file, &from, &to)).unwrap();
+        let refused = world.engine().load(&World::stack(program("two")), forged).await;
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains(said), "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn a_plan_of_another_version_of_formwork_is_read_and_not_applied() {
     let world = World::new();
     let program = |scope: &mut Scope<'_>| drop(scope.add("a", thing(&[])));

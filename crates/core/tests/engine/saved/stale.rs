@@ -1,12 +1,18 @@
 //! A saved plan on a state that was written since: less work is fine, more is refused.
 
 use formwork_core::{
-    LoadPlanError, Plan, Scope,
+    LoadPlanError, Plan, SavedPlan, Scope, Stack,
     testing::{Fault, Op, Thing},
 };
 
+use proptest::prelude::*;
+
 use super::{file, opened, values::Images};
-use crate::{basics::thing, world::World};
+use crate::{
+    basics::thing,
+    random::{Round, declare, round},
+    world::World,
+};
 
 async fn stale(
     world: &World,
@@ -194,4 +200,60 @@ async fn an_answer_that_was_given_anew_since_is_refused() {
         beyond(refused),
         ["newest: the lookup has another answer now than the plan was made with"]
     );
+}
+
+/// A plan is saved, a run of the same program ends early, and the saved plan goes on.
+async fn go_on(before: Round, round: Round) -> Result<(), TestCaseError> {
+    let mut world = World::new();
+    world.cloud.lenient();
+    world.up(|scope| declare(&before.program, scope)).await.unwrap();
+    let program = |scope: &mut Scope<'_>| declare(&round.program, scope);
+    let stack = Stack::new("t", program).unwrap();
+    let Ok(plan) = world.engine().plan(&stack).await else { return Ok(()) };
+    let saved = SavedPlan::new(&plan).to_bytes(None).unwrap();
+    let said: Vec<String> = plan
+        .steps()
+        .map(|step| format!("{:?} {}", step.action, step.address).to_lowercase())
+        .collect();
+    for (op, name, nth, fault) in &round.faults {
+        world.cloud.fail(*op, &format!("r{name}"), *nth, *fault);
+    }
+    world.store.cut_after(world.store.writes() + round.cut.unwrap_or(u64::MAX / 2));
+    let _ = world.apply(plan).await;
+    world.cloud.heal();
+    world.store = world.store.reopen();
+    world.store.expire_leases();
+    let read = SavedPlan::from_bytes(&saved).unwrap();
+    match world.engine().load(&stack, read).allow_stale().await {
+        Ok(rest) => {
+            let done = world.apply(rest).await;
+            let done = done.map_err(|error| TestCaseError::fail(error.to_string()))?;
+            for call in done {
+                prop_assert!(said.contains(&call), "{} is not in {:?}", call, said);
+            }
+            world.assert_settled(program).await;
+        }
+        // What was left half done takes more than was planned.
+        Err(LoadPlanError::Beyond { .. }) => {
+            prop_assert!(!round.faults.is_empty() || round.cut.is_some());
+        }
+        Err(error) => return Err(TestCaseError::fail(error.to_string())),
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: crate::random::cases(), max_shrink_iters: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_run_that_was_cut_off_goes_on_with_no_more_than_its_plan_says(
+        before in round(), round in round()
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(go_on(before, round))?;
+    }
 }
