@@ -19,6 +19,7 @@ mod key;
 mod layout;
 mod medium;
 mod options;
+mod plan;
 mod seal;
 mod store;
 mod writer;

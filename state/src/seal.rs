@@ -44,7 +44,7 @@ impl Key {
         Self(XChaCha20Poly1305::new(&bytes.into()))
     }
 
-    fn seal(&self, bound_to: &[u8], plain: &[u8]) -> Result<String, String> {
+    pub(crate) fn seal(&self, bound_to: &[u8], plain: &[u8]) -> Result<String, String> {
         let mut nonce = [0; NONCE];
         getrandom::fill(&mut nonce).map_err(|error| error.to_string())?;
         let mut sealed = Vec::with_capacity(NONCE + plain.len() + 16);
@@ -57,7 +57,7 @@ impl Key {
         Ok(format!("{PREFIX}{}", STANDARD_NO_PAD.encode(sealed)))
     }
 
-    fn open(&self, bound_to: &[u8], sealed: &str) -> Option<Vec<u8>> {
+    pub(crate) fn open(&self, bound_to: &[u8], sealed: &str) -> Option<Vec<u8>> {
         let sealed = STANDARD_NO_PAD.decode(sealed.strip_prefix(PREFIX)?).ok()?;
         let (nonce, body) = sealed.split_at_checked(NONCE)?;
         self.0.decrypt(XNonce::from_slice(nonce), Payload { msg: body, aad: bound_to }).ok()

@@ -154,9 +154,27 @@ impl From<Refresh> for RefreshMode {
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Builtin {
     /// Show what would change; changes nothing
-    Plan,
+    Plan {
+        /// Save the plan too, for `up FILE`: data only, secrets sealed with the key of the state
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
     /// Make it so: plan, ask where it costs money, apply (the default)
-    Up,
+    Up {
+        /// A plan that `plan --out` saved: exactly that is done, or refused before any change
+        #[arg(id = "plan_file", value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// Go on with a saved plan although the state changed since: what is there already is done
+        /// no second time, and what the plan does not say is refused
+        #[arg(long, requires = "plan_file")]
+        allow_stale: bool,
+    },
+    /// Show a plan that `plan --out` saved; needs no cloud, state or key
+    Show {
+        /// The file
+        #[arg(id = "plan_file", value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Show what differs from what the last `up` left
     Drift,
     /// Remove everything
@@ -227,6 +245,7 @@ impl Parts<'_> {
         }
         for arg in self.settings.get_arguments() {
             refuse_clash(&command, arg, "the setting")?;
+            refuse_flag_of_a_command(arg, "the setting")?;
             let arg = arg.clone().help_heading("Settings of this stack").hide_env_values(true);
             command = command.arg(arg.global(true).required(false));
         }
@@ -240,6 +259,7 @@ impl Parts<'_> {
                 continue;
             }
             refuse_clash(&command, &arg, "the cloud's flag")?;
+            refuse_flag_of_a_command(&arg, "the cloud's flag")?;
             command = command.arg(arg.help_heading("Cloud").global(true).required(false));
         }
         // A number that is too small is a wrong value, and no unknown flag.
@@ -289,6 +309,25 @@ fn refuse_clash(command: &Command, arg: &Arg, whose: &str) -> Result<(), CliErro
             "{whose} `{id}` has the name of another flag: rename it, or give it another `id`, `long` and `short`"
         );
         return Err(CliError::Program(message));
+    }
+    Ok(())
+}
+
+/// Refuses a flag that one of the subcommands has: it would be given to both, or to neither.
+fn refuse_flag_of_a_command(arg: &Arg, whose: &str) -> Result<(), CliError> {
+    for command in Builtin::augment_subcommands(Command::new("own")).get_subcommands() {
+        let same = |other: &&Arg| {
+            other.get_id() == arg.get_id()
+                || (arg.get_long().is_some() && other.get_long() == arg.get_long())
+        };
+        if let Some(other) = command.get_arguments().find(same) {
+            let (id, of) = (arg.get_id(), command.get_name());
+            let long = other.get_long().unwrap_or_else(|| other.get_id().as_str());
+            let message = format!(
+                "{whose} `{id}` has the name of `{of} --{long}`: rename it, or give it another `id` and `long`"
+            );
+            return Err(CliError::Program(message));
+        }
     }
     Ok(())
 }

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use formwork_core::{
-    Action, Address, ApplyError, DeclareError, ErrorKind, PlanError, state::StateError,
+    Action, Address, ApplyError, DeclareError, ErrorKind, LoadPlanError, PlanError,
+    state::StateError,
 };
 use miette::Diagnostic;
 
@@ -45,6 +46,17 @@ pub enum CliError {
         /// The names of the providers there are.
         providers: Vec<String>,
     },
+    /// The file of a plan could not be written or read. Nothing changed.
+    #[error("{message}")]
+    PlanFile {
+        /// Which, and why.
+        message: String,
+        /// What to try.
+        help: Option<String>,
+    },
+    /// A saved plan is not what could be applied here and now. Nothing changed.
+    #[error(transparent)]
+    Load(#[from] Box<LoadPlanError>),
     /// A plan was not applied, or not wholly.
     #[error(transparent)]
     Apply(#[from] Box<ApplyError>),
@@ -111,6 +123,10 @@ impl CliError {
         CliError::Settings { message: message.into(), help: None }
     }
 
+    pub(crate) fn plan_file(why: impl fmt::Display) -> Self {
+        CliError::PlanFile { message: why.to_string(), help: None }
+    }
+
     pub(crate) fn refused(message: impl Into<String>) -> Self {
         CliError::Refused { message: message.into(), help: None }
     }
@@ -147,6 +163,7 @@ impl CliError {
             | CliError::Cloud { help, .. }
             | CliError::Refused { help, .. }
             | CliError::NotFound { help, .. }
+            | CliError::PlanFile { help, .. }
             | CliError::Command { help, .. } => *help = Some(text.into()),
             _ => {}
         }
@@ -169,6 +186,8 @@ impl CliError {
             CliError::Program(_) => "program",
             CliError::Declare(_) => "declare",
             CliError::Plan(_) | CliError::NoProvider { .. } => "plan",
+            CliError::PlanFile { .. } => "plan_file",
+            CliError::Load(_) => "saved_plan",
             CliError::Apply(_) if self.is_cancelled() => "cancelled",
             CliError::Apply(_) => "apply",
             CliError::Cancelled => "cancelled",
@@ -188,9 +207,11 @@ impl CliError {
             | CliError::Cloud { help, .. }
             | CliError::Refused { help, .. }
             | CliError::NotFound { help, .. }
+            | CliError::PlanFile { help, .. }
             | CliError::Command { help, .. } => return help.clone(),
             CliError::Declare(_) => "nothing was changed; correct the program and run it again",
             CliError::Plan(error) => return plan_advice(error),
+            CliError::Load(error) => return load_advice(error).map(str::to_owned),
             CliError::NoProvider { declared, providers, .. } => {
                 return Some(provider_wanted(*declared, providers));
             }
@@ -281,6 +302,23 @@ fn plan_advice(error: &PlanError) -> Option<String> {
         _ => return None,
     };
     Some(text.to_owned())
+}
+
+fn load_advice(error: &LoadPlanError) -> Option<&'static str> {
+    let text = match error {
+        LoadPlanError::Differs { .. } => {
+            "nothing was changed; apply it with the program and the settings that it was made with, or plan again"
+        }
+        LoadPlanError::OtherStack { .. } => "nothing was changed; name its stack with --stack",
+        LoadPlanError::OtherTargets { .. } => {
+            "nothing was changed; apply it with the cloud, region and account that it was made with"
+        }
+        LoadPlanError::Stale { .. } => {
+            "nothing was changed; --allow-stale goes on where there is only less left to do"
+        }
+        _ => "nothing was changed; plan again",
+    };
+    Some(text)
 }
 
 /// What the message of the error does not say already.

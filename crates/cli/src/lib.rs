@@ -1,4 +1,4 @@
-//! The command line of any formwork program: plan, up, drift, destroy, output, graph, state.
+//! The command line of any formwork program: plan, up, show, drift, destroy, output, graph, state.
 //!
 //! A program is a [`Program`]: its stack's name, a declaring closure with typed settings, the
 //! [`Cloud`]s it can go to, and further [`ExtraCommand`]s. This crate reads arguments, the
@@ -30,6 +30,7 @@ mod error;
 mod exit;
 mod io;
 mod panics;
+mod plan_file;
 mod program;
 mod progress;
 mod run;

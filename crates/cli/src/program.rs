@@ -37,7 +37,7 @@ use crate::{
 pub struct Program {
     name: String,
     about: Option<String>,
-    version: Option<String>,
+    pub(crate) version: Option<String>,
     declaration: Option<Box<dyn Declares>>,
     pub(crate) clouds: Vec<Box<dyn Cloud>>,
     commands: Vec<Box<dyn ExtraCommand>>,
@@ -83,7 +83,7 @@ impl Program {
         self
     }
 
-    /// Its version, for `--version`.
+    /// Its version, for `--version`. A plan that another version saved is refused.
     #[must_use]
     pub fn version(mut self, text: impl Into<String>) -> Self {
         self.version = Some(text.into());
@@ -254,13 +254,14 @@ impl Program {
                     more,
                     stack,
                     state_dir,
+                    dir: outside.dir,
                     console: console.clone(),
                     env: outside.env,
                     input: outside.input,
                     interrupts: outside.interrupts,
                 };
                 let builtin = match subcommand {
-                    None => Ok(Builtin::Up),
+                    None => Ok(Builtin::Up { file: None, allow_stale: false }),
                     Some(_) => Builtin::from_arg_matches(&matches),
                 };
                 match builtin {

@@ -54,7 +54,8 @@ pub(crate) fn refuse_file(state_dir: &Path, shown: &Path) -> Result<(), CliError
     }
 }
 
-fn key(env: &BTreeMap<String, String>) -> Option<KeySource> {
+/// Where the key of the default store comes from, which also seals saved plans.
+pub(crate) fn key(env: &BTreeMap<String, String>) -> Option<KeySource> {
     let set = |name: &str| env.get(name).filter(|value| !value.is_empty());
     if let Some(passphrase) = set("FORMWORK_PASSPHRASE") {
         return Some(KeySource::Passphrase(Secret::new(passphrase.clone())));

@@ -20,6 +20,7 @@ use crate::{
         follow,
     },
     provider::{BoxFuture, Provider},
+    saved::{Asked, Made},
     schema::ResourceType,
     stack::Stack,
     state::{Change, Pin, ProviderTarget, Record, Snapshot, StateStore},
@@ -31,7 +32,7 @@ use crate::{
 /// they are polled.
 #[derive(Clone)]
 pub struct Engine {
-    settings: Settings,
+    pub(crate) settings: Settings,
 }
 
 impl fmt::Debug for Engine {
@@ -193,9 +194,13 @@ impl Engine {
     /// Plans what it takes to make `stack` so. Reads, and writes nothing; `.await` it, or ask for
     /// something special first.
     pub fn plan<T>(&self, stack: &Stack<T>) -> PlanRequest<'_> {
+        self.plan_of(stack.program.clone())
+    }
+
+    pub(crate) fn plan_of(&self, program: Arc<Program>) -> PlanRequest<'_> {
         PlanRequest {
             engine: self,
-            program: stack.program.clone(),
+            program,
             want: Want::Program,
             refresh: RefreshMode::default(),
             again: false,
@@ -245,11 +250,11 @@ struct Gathered {
 pub struct PlanRequest<'e> {
     engine: &'e Engine,
     program: Arc<Program>,
-    want: Want,
-    refresh: RefreshMode,
+    pub(crate) want: Want,
+    pub(crate) refresh: RefreshMode,
     again: bool,
-    replace: HashSet<Address>,
-    skip_hooks: bool,
+    pub(crate) replace: HashSet<Address>,
+    pub(crate) skip_hooks: bool,
     seed: Option<Seed>,
 }
 
@@ -360,13 +365,22 @@ impl PlanRequest<'_> {
         for id in &recovery.deleting {
             observed.insert(*id, Observation::Gone);
         }
+        let asked = Asked {
+            destroy: destroys,
+            refresh: self.refresh,
+            refresh_lookups: self.again,
+            replace: self.replace.iter().cloned().collect(),
+            skip_hooks: self.skip_hooks,
+        };
+        let pins = answers.values().cloned().collect();
         let facts = Gathered { snapshot, recovery, observed, answers, moves, seed };
         let recorded = facts.snapshot.targets.clone();
         let mut data = self.compute(&gatherer, &program, facts)?;
         data.repairs.extend(targets(settings, &data, &recorded));
         data.skip_hooks = self.skip_hooks;
         check_hooks(settings, &data)?;
-        Ok(Plan { data, program })
+        let made = Made::of(&settings.providers, &program, &data, asked, pins);
+        Ok(Plan { data, program, made: Arc::new(made) })
     }
 
     fn compute(
@@ -429,7 +443,7 @@ impl PlanRequest<'_> {
 }
 
 /// Refuses steps with hooks that are not there: nobody else can know what they would have done.
-fn check_hooks(settings: &Settings, data: &PlanData) -> Result<(), PlanError> {
+pub(crate) fn check_hooks(settings: &Settings, data: &PlanData) -> Result<(), PlanError> {
     let mut missing = Vec::new();
     for step in data.steps.iter().filter(|_| !data.skip_hooks) {
         let runs = apply::points(step.action);

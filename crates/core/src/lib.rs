@@ -22,6 +22,7 @@ mod panics;
 mod plan;
 mod provider;
 mod resource;
+mod saved;
 mod schema;
 mod stack;
 pub mod state;
@@ -53,6 +54,10 @@ pub use provider::{
 pub use resource::{
     Changes, Context, CreateError, Deletion, FoundBy, Inputs, Known, Lifecycle, Lookup, Observed,
     Outputs, Resource, Settled,
+};
+pub use saved::{
+    Asked, LoadPlanError, LoadRequest, MovedProvider, ReadPlanError, SavePlanError, SavedPlan,
+    SealError, Sealed, Sealer,
 };
 pub use schema::{Field, Group, OutputField, OutputSchema, ResourceType, Schema};
 pub use stack::{GraphNode, GraphView, Stack};

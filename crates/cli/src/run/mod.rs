@@ -6,6 +6,7 @@ mod drift;
 mod graph;
 mod output;
 mod plan;
+mod saved;
 mod session;
 mod state;
 mod up;
@@ -36,6 +37,8 @@ pub(crate) struct Run<'p> {
     pub(crate) more: Vec<Entry>,
     pub(crate) stack: String,
     pub(crate) state_dir: PathBuf,
+    /// Where relative paths start from.
+    pub(crate) dir: PathBuf,
     pub(crate) console: Console,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) input: Input,
@@ -67,8 +70,9 @@ impl Run<'_> {
 /// Runs a subcommand.
 pub(crate) async fn dispatch(run: &Run<'_>, command: Builtin) -> Result<Exit, CliError> {
     match command {
-        Builtin::Plan => plan::run(run).await,
-        Builtin::Up => up::run(run).await,
+        Builtin::Plan { out } => plan::run(run, out.as_deref()).await,
+        Builtin::Up { file, allow_stale } => up::run(run, file.as_deref(), allow_stale).await,
+        Builtin::Show { file } => saved::show(run, &file),
         Builtin::Drift => drift::run(run).await,
         Builtin::Destroy => destroy::run(run).await,
         Builtin::Output { name, reveal } => output::run(run, name.as_deref(), reveal).await,

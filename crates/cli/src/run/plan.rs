@@ -1,12 +1,20 @@
-//! `plan`: shows what would change, and changes nothing.
+//! `plan`: shows what would change, and changes nothing but the file that it is saved to.
+
+use std::path::Path;
 
 use super::{Run, session::Purpose};
 use crate::{error::CliError, exit::Exit, view};
 
-pub(super) async fn run(run: &Run<'_>) -> Result<Exit, CliError> {
+pub(super) async fn run(run: &Run<'_>, out: Option<&Path>) -> Result<Exit, CliError> {
+    if let Some(out) = out {
+        run.check_out(out)?;
+    }
     let session = run.open(true).await?;
     let plan = session.plan(run, Purpose::Up).await?;
     let changes = view::has_changes(plan.data());
+    if let Some(out) = out {
+        run.save(&session, &plan, out)?;
+    }
     if run.console.is_json() {
         run.console.json_document(plan.data());
     } else {
@@ -17,9 +25,14 @@ pub(super) async fn run(run: &Run<'_>) -> Result<Exit, CliError> {
             let estimate = session.estimate(&plan).await?;
             run.console.human(&view::target(&session, estimate.as_ref(), &layout));
         }
-        if changes {
+        if changes && out.is_none() {
             run.hint("up", "to make it so");
         }
+    }
+    if let Some(out) = out {
+        let out = out.display();
+        run.console.note(&format!("saved as {out}"));
+        run.hint(&format!("up {out}"), "to do exactly this");
     }
     let told = run.flags.exit_code && changes;
     Ok(if told { Exit::Changes } else { Exit::Done })

@@ -6,11 +6,12 @@ use formwork_core::{
     DeclareError, Engine, Plan, PlanError, RefreshMode, Stack,
     state::{Snapshot, StateStore},
     testing::MemoryStore,
+    value::Value,
 };
 
 use super::Run;
 use crate::{
-    cloud::{CloudContext, Estimate, OpenCloud},
+    cloud::{Cloud, CloudContext, Estimate, OpenCloud},
     declare::Declared,
     error::CliError,
     store, view,
@@ -22,6 +23,8 @@ pub(crate) struct Session {
     pub(crate) engine: Engine,
     pub(crate) cloud: OpenCloud,
     pub(crate) cloud_name: String,
+    /// The program's settings.
+    pub(crate) settings: Value,
     store: Arc<dyn StateStore>,
 }
 
@@ -96,10 +99,7 @@ impl<'p> Run<'p> {
                 return Err(CliError::not_found("declared resource", address, resources()));
             }
         }
-        let clouds = &self.program.clouds;
-        let wanted = self.flags.cloud.as_deref();
-        let cloud = clouds.iter().find(|cloud| wanted.is_none_or(|name| cloud.name() == name));
-        let cloud = cloud.ok_or_else(|| {
+        let cloud = self.wanted_cloud().ok_or_else(|| {
             CliError::Program("it has no cloud to put the stack on: call `.cloud(..)`".to_owned())
         })?;
         let store = self.open_store(only_looks)?;
@@ -122,10 +122,18 @@ impl<'p> Run<'p> {
         let engine = (self.program.engine)(engine);
         let engine = engine.try_build().map_err(|error| CliError::Program(error.to_string()))?;
         let cloud_name = cloud.name().to_owned();
-        let session = Session { stack, engine, cloud: open, cloud_name, store };
+        let settings = declared.settings().clone();
+        let session = Session { stack, engine, cloud: open, cloud_name, settings, store };
         let layout = self.console.err_layout();
         self.console.err(&view::heading(&session, &layout));
         Ok(session)
+    }
+
+    /// The cloud that the flags name, or the default one.
+    pub(super) fn wanted_cloud(&self) -> Option<&'p dyn Cloud> {
+        let wanted = self.flags.cloud.as_deref();
+        let mut clouds = self.program.clouds.iter().map(AsRef::as_ref);
+        clouds.find(|cloud| wanted.is_none_or(|name| cloud.name() == name))
     }
 
     fn holder(&self) -> String {
@@ -177,7 +185,7 @@ impl Session {
     }
 
     /// The error, with what only a session knows of it.
-    fn plan_error(&self, error: PlanError) -> CliError {
+    pub(super) fn plan_error(&self, error: PlanError) -> CliError {
         let PlanError::NoProvider { address, kind } = error else {
             return Box::new(error).into();
         };

@@ -1,16 +1,26 @@
-//! `up`: plans, asks where it must, applies, and prints what the stack reports.
+//! `up`: plans or takes a saved plan, asks where it must, applies, and prints what the stack reports.
 
-use std::time::Instant;
+use std::{path::Path, time::Instant};
 
 use serde_json::json;
 
 use super::{Run, session::Purpose};
 use crate::{approve, error::CliError, exit::Exit, view};
 
-pub(super) async fn run(run: &Run<'_>) -> Result<Exit, CliError> {
+pub(super) async fn run(
+    run: &Run<'_>,
+    file: Option<&Path>,
+    allow_stale: bool,
+) -> Result<Exit, CliError> {
     let started = Instant::now();
-    let session = run.open(false).await?;
-    let plan = session.plan(run, Purpose::Up).await?;
+    let (session, plan) = match file {
+        Some(file) => run.load(file, allow_stale).await?,
+        None => {
+            let session = run.open(false).await?;
+            let plan = session.plan(run, Purpose::Up).await?;
+            (session, plan)
+        }
+    };
     let layout = run.console.human_layout();
     if run.console.is_json() {
         run.console.json_line(&json!({ "event": "plan", "plan": plan.data() }));
@@ -28,7 +38,11 @@ pub(super) async fn run(run: &Run<'_>) -> Result<Exit, CliError> {
     if approve::is_read(run, &session) {
         run.console.human(&view::plan(plan.data(), &types, &layout));
     }
-    approve::changes(run, &session, &plan).await?;
+    match plan.data().exports.is_null() {
+        // A program may have saved a plan to remove everything.
+        true => approve::destruction(run, &session, &plan).await?,
+        false => approve::changes(run, &session, &plan).await?,
+    }
     let live = run.apply(&session, plan).await?;
     if run.console.is_json() {
         run.console.json_line(&json!({ "event": "outputs", "outputs": live.exports() }));

@@ -4,7 +4,8 @@
 use std::error::Error;
 
 use formwork_core::{
-    Action, ApplyError, DeclareError, Failure, PlanError, Problem, ProviderError, Report,
+    Action, ApplyError, DeclareError, Failure, LoadPlanError, PlanError, Problem, ProviderError,
+    Report,
 };
 use miette::Diagnostic;
 use serde_json::{Value, json};
@@ -40,6 +41,14 @@ pub(crate) fn error(error: &CliError, layout: &Layout) -> String {
                 if let Some(request) = &source.request_id {
                     page.line(&format!("request {request}"));
                 }
+            }
+            other => page.chain(other),
+        },
+        CliError::Load(load) => match load.as_ref() {
+            LoadPlanError::Differs { stack, problems }
+            | LoadPlanError::Beyond { stack, problems } => {
+                page.head(&headline(error));
+                page.problems(stack, problems);
             }
             other => page.chain(other),
         },
@@ -82,6 +91,16 @@ fn headline(error: &CliError) -> String {
             PlanError::Protected { addresses } => {
                 format!("{} would be deleted", counted(addresses.len(), "protected resource"))
             }
+            other => first_line(other),
+        },
+        CliError::Load(load) => match load.as_ref() {
+            LoadPlanError::Differs { stack, problems } => {
+                let n = counted(problems.len(), "difference");
+                format!("{n} to what the plan of `{stack}` was made with")
+            }
+            LoadPlanError::Beyond { stack, .. } => format!(
+                "the state of `{stack}` changed since, and it takes more now than the plan says"
+            ),
             other => first_line(other),
         },
         CliError::Apply(apply) => match apply.as_ref() {
@@ -292,6 +311,12 @@ pub(crate) fn error_json(error: &CliError) -> Value {
         CliError::Declare(DeclareError::Invalid { problems, .. }) => Some(problems),
         CliError::Plan(plan) => match plan.as_ref() {
             PlanError::Invalid { problems, .. } => Some(problems),
+            _ => None,
+        },
+        CliError::Load(load) => match load.as_ref() {
+            LoadPlanError::Differs { problems, .. } | LoadPlanError::Beyond { problems, .. } => {
+                Some(problems)
+            }
             _ => None,
         },
         _ => None,

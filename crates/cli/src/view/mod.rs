@@ -8,6 +8,7 @@ mod graph;
 mod money;
 mod outputs;
 mod plan;
+mod saved;
 mod state;
 mod table;
 mod text;
@@ -19,6 +20,7 @@ pub(crate) use graph::{dot, mermaid};
 pub(crate) use money::{heading, money, target};
 pub(crate) use outputs::{bare, output_list, outputs, revealed};
 pub(crate) use plan::{has_changes, plan, puts_back, unchanged};
+pub(crate) use saved::saved;
 pub(crate) use state::{record, state_list, state_rows};
 #[cfg(test)]
 pub(crate) use text::width;

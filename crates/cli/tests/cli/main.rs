@@ -3,6 +3,7 @@
 mod asking;
 mod harness;
 mod plans;
+mod saved;
 mod settings;
 mod stories;
 mod trouble;

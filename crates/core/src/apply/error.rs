@@ -5,6 +5,7 @@ use crate::{
     plan::Action,
     provider::ProviderError,
     state::{Change, StateError},
+    value::Value,
 };
 
 /// One step that failed.
@@ -70,6 +71,20 @@ pub enum ApplyError {
     Lineage {
         /// The stack.
         stack: String,
+    },
+    /// A provider points to another place than when the plan was made. Nothing was done.
+    #[error(
+        "the plan of `{stack}` was made while the provider `{provider}` pointed to {was}, and it points to {now} now: plan again. Nothing was done"
+    )]
+    OtherTarget {
+        /// The stack.
+        stack: String,
+        /// The provider.
+        provider: String,
+        /// Where it pointed.
+        was: Value,
+        /// Where it points; null if it is not there.
+        now: Value,
     },
     /// The state could not be locked or read. Nothing was done.
     #[error(transparent)]

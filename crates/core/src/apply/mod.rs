@@ -28,3 +28,4 @@ pub use event::{Event, EventSink, StepInfo};
 pub(crate) use hooks::points;
 pub use live::{GetError, Live};
 pub(crate) use run::{Settings, run};
+pub(crate) use send::agrees;

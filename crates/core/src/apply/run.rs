@@ -33,6 +33,7 @@ pub(crate) async fn run(
     cancel: &CancelToken,
 ) -> Result<Live, ApplyError> {
     let stack = plan.data.stack.as_str();
+    check_targets(settings, plan)?;
     let idle =
         plan.data.steps.is_empty() && plan.data.repairs.is_empty() && !plan.data.exports_change();
     if idle {
@@ -49,6 +50,23 @@ pub(crate) async fn run(
     // A lease that can not be given back runs out by itself.
     let _ = settings.store.release(&lease).await;
     result
+}
+
+/// Refuses to do elsewhere what was planned for one place.
+fn check_targets(settings: &Settings, plan: &Plan) -> Result<(), ApplyError> {
+    for was in &plan.made.targets {
+        let now = settings.providers.iter().find(|p| p.name() == was.provider);
+        let now = now.map(|provider| provider.target());
+        if now.as_ref() != Some(&was.target) {
+            return Err(ApplyError::OtherTarget {
+                stack: plan.data.stack.clone(),
+                provider: was.provider.clone(),
+                was: was.target.clone(),
+                now: now.unwrap_or(Value::Null),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn check_fresh(plan: &Plan, snapshot: &Snapshot) -> Result<(), ApplyError> {

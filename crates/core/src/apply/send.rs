@@ -324,7 +324,7 @@ impl Executor<'_> {
 }
 
 /// Whether what was resolved is what was planned, as far as that was known.
-fn agrees(planned: &Value, resolved: &Value) -> bool {
+pub(crate) fn agrees(planned: &Value, resolved: &Value) -> bool {
     match (planned.open(), resolved.open()) {
         (Value::Unknown, _) => true,
         (Value::Map(planned), Value::Map(resolved)) => planned

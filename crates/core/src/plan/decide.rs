@@ -260,7 +260,7 @@ impl<'a> Draft<'a> {
         let Some(row) = row else {
             decision.action = Some(Action::Create);
             decision.id = self.new_id(&node.address, desired);
-            let outputs = self.created_outputs(of, desired);
+            let outputs = created_outputs(of, desired);
             return (decision, outputs);
         };
         let seen = match observed {
@@ -288,7 +288,7 @@ impl<'a> Draft<'a> {
                 .delete_first
                 .unwrap_or_else(|| of.delete_first || self.keeps_unique(of, node, row, desired));
             decision.id = self.new_id(&node.address, desired);
-            return (decision, self.created_outputs(of, desired));
+            return (decision, created_outputs(of, desired));
         }
         let resumes = matches!(row.status, Status::Incomplete { .. });
         if !decision.changes.is_empty() || resumes {
@@ -355,25 +355,6 @@ impl<'a> Draft<'a> {
             Some((id, inputs)) if inputs == desired => *id,
             _ => ResourceId::derive(&self.facts.seed, self.created),
         }
-    }
-
-    fn created_outputs(&self, of: &ResourceType, desired: &Value) -> Value {
-        // What the program leaves to the cloud is not known before the cloud has chosen.
-        let chosen = |name: &str| of.inputs.field(name).is_some_and(|field| field.defaulted);
-        let known = |name: &str| match desired.get(name) {
-            Some(Value::Null) if chosen(name) => Value::Unknown,
-            Some(value) => value.clone(),
-            None => Value::Unknown,
-        };
-        of.outputs
-            .fields
-            .iter()
-            .map(|field| {
-                let value = if field.echo { known(field.name) } else { Value::Unknown };
-                (field.name.into(), value)
-            })
-            .collect::<Map>()
-            .into()
     }
 
     /// Reports the requirements that are not met, in the place of what uses the same values.
@@ -452,8 +433,28 @@ impl<'a> Draft<'a> {
     }
 }
 
+/// Outputs of what is to be made: unknown, but for what the schema says comes back as it was sent.
+pub(crate) fn created_outputs(of: &ResourceType, desired: &Value) -> Value {
+    // What the program leaves to the cloud is not known before the cloud has chosen.
+    let chosen = |name: &str| of.inputs.field(name).is_some_and(|field| field.defaulted);
+    let known = |name: &str| match desired.get(name) {
+        Some(Value::Null) if chosen(name) => Value::Unknown,
+        Some(value) => value.clone(),
+        None => Value::Unknown,
+    };
+    of.outputs
+        .fields
+        .iter()
+        .map(|field| {
+            let value = if field.echo { known(field.name) } else { Value::Unknown };
+            (field.name.into(), value)
+        })
+        .collect::<Map>()
+        .into()
+}
+
 /// Outputs across an update in place: as they are, but for what the schema says is computed anew.
-fn updated_outputs(
+pub(crate) fn updated_outputs(
     of: &ResourceType,
     mut now: Value,
     desired: &Value,

@@ -19,12 +19,12 @@ mod render;
 mod replace;
 mod step;
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 pub(crate) use baseline::settled;
 pub(crate) use canonical::Canonical;
 pub(crate) use changes::ignored;
-pub(crate) use decide::compute;
+pub(crate) use decide::{compute, created_outputs, updated_outputs};
 pub use diff::{Cause, FieldChange};
 pub(crate) use diff::{mark_outputs, mark_secrets, same_value, unsent_changes};
 pub use error::{PlanError, Takeover};
@@ -38,6 +38,7 @@ pub use step::{Action, Reason, Step, StepId};
 use crate::{
     declare::{Problem, Program},
     identity::{Address, ResourceId, Seed},
+    saved::Made,
     state::Change,
     value::{Map, Value},
 };
@@ -49,6 +50,16 @@ use crate::{
 pub struct Plan {
     pub(crate) data: PlanData,
     pub(crate) program: Arc<Program>,
+    pub(crate) made: Arc<Made>,
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan")
+            .field("stack", &self.data.stack)
+            .field("summary", &self.summary())
+            .finish_non_exhaustive()
+    }
 }
 
 /// A plan, as plain data.

@@ -261,7 +261,7 @@ impl Office {
         Self { client, store, newer: false }
     }
 
-    fn engine(&self) -> Engine {
+    pub(crate) fn engine(&self) -> Engine {
         let registry = Registry::new("office", self.client.clone());
         let registry =
             if self.newer { registry.with::<Newer>() } else { registry.with::<Document>() };

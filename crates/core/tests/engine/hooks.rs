@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 
 use formwork_core::{
     ApplyError, CancelToken, Component, Engine, EngineBuilder, ErrorAction, Event, HookCall,
-    HookPoint, Plan, Scope, Stack,
+    HookPoint, Plan, SavedPlan, Scope, Stack,
     state::Status,
     testing::{Fault, Op, provider},
     value::Value,
@@ -229,6 +229,10 @@ async fn hooks_that_are_not_there_refuse_the_plan_all_at_once_unless_they_are_sk
     let error = bare.apply(plan).await.err().unwrap().to_string();
     assert!(error.contains("the engine has no hook of that name"), "{error}");
     assert!(world.cloud.ids().is_empty());
+    let saved = SavedPlan::new(&knowing.plan(&World::stack(program("1", "x"))).await.unwrap());
+    let saved = SavedPlan::from_bytes(&saved.to_bytes(None).unwrap()).unwrap();
+    let error = bare.load(&World::stack(program("1", "x")), saved).await.err().unwrap();
+    assert!(error.to_string().contains("hook(s) are not there"), "{error}");
     let twice = builder(&world).hook("x", |_| async { Ok::<_, String>(()) });
     let twice = twice.hook("x", |_| async { Ok::<_, String>(()) }).try_build();
     assert_eq!(

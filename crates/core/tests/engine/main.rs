@@ -15,6 +15,7 @@ mod partial;
 mod places;
 mod random;
 mod replacement;
+mod saved;
 mod store;
 mod upgrade;
 mod world;

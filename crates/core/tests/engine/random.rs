@@ -13,7 +13,7 @@ use crate::world::World;
 
 /// One declared resource, by numbers that shrink well.
 #[derive(Clone, Debug)]
-struct Decl {
+pub(crate) struct Decl {
     name: u8,
     single: bool,
     label: u8,
@@ -73,15 +73,15 @@ fn fault() -> impl Strategy<Value = (Op, u8, u32, Fault)> {
 }
 
 #[derive(Clone, Debug)]
-struct Round {
-    program: Vec<Decl>,
-    faults: Vec<(Op, u8, u32, Fault)>,
-    cut: Option<u64>,
+pub(crate) struct Round {
+    pub(crate) program: Vec<Decl>,
+    pub(crate) faults: Vec<(Op, u8, u32, Fault)>,
+    pub(crate) cut: Option<u64>,
     /// Objects to edit or to lose behind the engine's back, by position.
-    edits: Vec<(u8, bool)>,
+    pub(crate) edits: Vec<(u8, bool)>,
 }
 
-fn round() -> impl Strategy<Value = Round> {
+pub(crate) fn round() -> impl Strategy<Value = Round> {
     (
         prop::collection::vec(decl(), 0..7),
         prop::collection::vec(fault(), 0..3),
@@ -95,7 +95,7 @@ fn round() -> impl Strategy<Value = Round> {
         })
 }
 
-fn declare(program: &[Decl], scope: &mut Scope<'_>) {
+pub(crate) fn declare(program: &[Decl], scope: &mut Scope<'_>) {
     let mut made: Vec<ThingHandle> = Vec::new();
     for decl in program {
         let at = |up: u8| made.len().checked_sub(usize::from(up) + 1).map(|i| made[i].clone());
