@@ -87,7 +87,7 @@ impl EngineBuilder {
         self
     }
 
-    /// Adds a hook, for resources that name it: see [`HookPoint`] for when it runs and what its
+    /// Adds a hook, for resources that name it: see [`HookPoint`](crate::HookPoint) for when it runs and what its
     /// failure means.
     #[must_use]
     pub fn hook<F, E>(
@@ -105,7 +105,7 @@ impl EngineBuilder {
         })
     }
 
-    /// Adds a hook that says what is done about an error, for [`HookPoint::OnError`].
+    /// Adds a hook that says what is done about an error, for [`HookPoint::OnError`](crate::HookPoint::OnError).
     #[must_use]
     pub fn error_hook<F, E>(
         mut self,
