@@ -1,5 +1,7 @@
 //! The engine: plan a stack, apply a plan.
 
+mod narrow;
+
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fmt,
@@ -14,7 +16,10 @@ use crate::{
     gather::{Gatherer, Recovery},
     identity::{Address, ResourceId, Seed},
     panics::{bug, caught_now},
-    plan::{Action, Facts, Observation, Plan, PlanData, PlanError, RefreshMode, Want, compute},
+    plan::{
+        Action, Facts, Narrow, Observation, Plan, PlanData, PlanError, RefreshMode, Selection,
+        Want, compute,
+    },
     provider::{BoxFuture, Provider},
     schema::ResourceType,
     stack::Stack,
@@ -148,6 +153,7 @@ impl Engine {
             engine: self,
             program: stack.program.clone(),
             want: Want::Program,
+            narrow: Narrow::default(),
             refresh: RefreshMode::default(),
             again: false,
             replace: HashSet::new(),
@@ -157,7 +163,8 @@ impl Engine {
 
     /// Does what `plan` says; `.await` it, or add events and cancellation first.
     pub fn apply(&self, plan: Plan) -> ApplyRequest<'_> {
-        ApplyRequest { engine: self, plan, events: None, cancel: CancelToken::default() }
+        let cancel = CancelToken::default();
+        ApplyRequest { engine: self, plan, events: None, cancel, goes_on: true }
     }
 
     /// The recorded state of a stack.
@@ -182,6 +189,7 @@ impl Engine {
 
 /// What was gathered for one computation of a plan.
 struct Gathered {
+    selection: Selection,
     snapshot: Snapshot,
     recovery: Recovery,
     observed: HashMap<ResourceId, Observation>,
@@ -195,6 +203,7 @@ pub struct PlanRequest<'e> {
     engine: &'e Engine,
     program: Arc<Program>,
     want: Want,
+    narrow: Narrow,
     refresh: RefreshMode,
     again: bool,
     replace: HashSet<Address>,
@@ -221,7 +230,11 @@ impl PlanRequest<'_> {
         self
     }
 
-    /// Replaces the resource at this address, changed or not.
+    /// Replaces the resource at this address, changed or not. Where the plan is narrowed to targets,
+    /// it is one of them. Means nothing where all is destroyed, or records are refreshed.
+    ///
+    /// # Errors
+    /// When the program declares no resource there: [`PlanError::UnknownAddresses`].
     pub fn replace(mut self, address: impl Into<Address>) -> Self {
         self.replace.insert(address.into());
         self
@@ -246,35 +259,55 @@ impl PlanRequest<'_> {
             None => Seed::random().map_err(|error| PlanError::Seed(error.to_string()))?,
         };
         let mut snapshot = settings.store.load(&program.stack).await?;
-        gatherer.check_targets(&snapshot)?;
-        let upgraded = gatherer.upgrade(&snapshot)?;
+        let replace = self.replace.iter();
+        let selection = self.narrow.select(&program, &snapshot, self.want, replace)?;
+        gatherer.check_targets(&selection.view(&snapshot))?;
+        let upgraded = gatherer.upgrade(&selection.read(&snapshot))?;
         for change in upgraded.clone() {
             snapshot.apply(change);
         }
-        let mut recovery = gatherer.recover(&snapshot).await?;
+        let mut recovery = gatherer.recover(&selection.view(&snapshot)).await?;
         for change in recovery.repairs.clone() {
             snapshot.apply(change);
         }
         recovery.repairs.splice(..0, upgraded);
         let (mut answers, mut pins) = (HashMap::new(), Vec::new());
-        if self.want == Want::Program {
-            (answers, pins) = gatherer.answers(&program, &snapshot, self.again).await?;
-        } else {
-            pins.extend(snapshot.pins.keys().cloned().map(Change::Unpin));
+        match self.want {
+            Want::Nothing if selection.is_whole() => {
+                pins.extend(snapshot.pins.keys().cloned().map(Change::Unpin));
+            }
+            // Of what is left, some may have been told by them.
+            Want::Nothing => {}
+            Want::Records if !self.again => {}
+            Want::Program | Want::Records => {
+                (answers, pins) =
+                    gatherer.answers(&program, &snapshot, &selection, self.again).await?;
+            }
+        }
+        for change in pins.clone() {
+            snapshot.apply(change);
         }
         recovery.repairs.extend(pins);
         // Whatever is believed, these have to be looked at.
         let unseen =
             |record: &Record| recovery.uncertain.contains_key(&record.id) || record.is_unfinished();
         let destroys = self.want == Want::Nothing;
-        let mut observed = match self.refresh {
+        let chosen = |record: &Record| selection.contains(&record.address);
+        let refresh = match self.want {
+            Want::Records => RefreshMode::List,
+            Want::Program | Want::Nothing => self.refresh,
+        };
+        let mut observed = match refresh {
             // What is destroyed with its host is not looked at: the host goes anyway.
             RefreshMode::List => {
-                let wanted = |record: &Record| !destroys || record.options.deleted_with.is_none();
+                let wanted = |record: &Record| {
+                    chosen(record) && (!destroys || record.options.deleted_with.is_none())
+                };
                 gatherer.observe(&snapshot, &wanted).await?
             }
             RefreshMode::Minimal => {
                 let facts = Gathered {
+                    selection: selection.clone(),
                     snapshot: snapshot.clone(),
                     recovery: recovery.clone(),
                     observed: HashMap::new(),
@@ -288,15 +321,19 @@ impl PlanRequest<'_> {
                     .filter(|step| matches!(step.action, Action::Update | Action::Delete))
                     .map(|step| step.id)
                     .collect();
-                let wanted = |record: &Record| touched.contains(&record.id) || unseen(record);
+                let wanted = |record: &Record| {
+                    chosen(record) && (touched.contains(&record.id) || unseen(record))
+                };
                 gatherer.observe(&snapshot, &wanted).await?
             }
-            RefreshMode::None => gatherer.observe(&snapshot, &unseen).await?,
+            RefreshMode::None => {
+                gatherer.observe(&snapshot, &|record| chosen(record) && unseen(record)).await?
+            }
         };
         for id in &recovery.deleting {
             observed.insert(*id, Observation::Gone);
         }
-        let facts = Gathered { snapshot, recovery, observed, answers, seed };
+        let facts = Gathered { selection, snapshot, recovery, observed, answers, seed };
         let recorded = facts.snapshot.targets.clone();
         let mut data = self.compute(&gatherer, &program, facts)?;
         data.repairs.extend(targets(settings, &data, &recorded));
@@ -342,6 +379,7 @@ impl PlanRequest<'_> {
             program,
             Facts {
                 want: self.want,
+                selection: gathered.selection,
                 snapshot: gathered.snapshot,
                 repairs: gathered.recovery.repairs,
                 recovered: gathered.recovery.recovered,
@@ -394,12 +432,24 @@ pub struct ApplyRequest<'e> {
     plan: Plan,
     events: Option<Box<dyn EventSink + 'e>>,
     cancel: CancelToken,
+    goes_on: bool,
 }
 
 impl<'e> ApplyRequest<'e> {
     /// Sends the run's events here.
     pub fn events(mut self, sink: impl EventSink + 'e) -> Self {
         self.events = Some(Box::new(sink));
+        self
+    }
+
+    /// Whether the run goes on after a failure, which it does unless told otherwise: whatever does not
+    /// depend on what failed is done, deletes included, and what does is skipped.
+    ///
+    /// With `false` nothing is started any more after the first failure. What has started is finished
+    /// all the same, and the next run goes on from there. Either way the run fails, with a report of
+    /// every failure and of all that was not tried.
+    pub fn continue_on_error(mut self, goes_on: bool) -> Self {
+        self.goes_on = goes_on;
         self
     }
 
@@ -421,7 +471,8 @@ impl<'e> IntoFuture for ApplyRequest<'e> {
                 Some(sink) => sink.as_mut(),
                 None => &mut nobody,
             };
-            apply::run(&self.engine.settings, &self.plan, events, &self.cancel).await
+            let how = apply::How { cancel: &self.cancel, goes_on: self.goes_on };
+            apply::run(&self.engine.settings, &self.plan, events, how).await
         })
     }
 }

@@ -41,8 +41,8 @@ pub use formwork_macros::{Inputs, Outputs, Resource};
 pub use identity::{Address, Identity, ParseIdError, ResourceId, Seed};
 pub use output::{Input, Output, all, json, zip};
 pub use plan::{
-    Action, Cause, Drift, FieldChange, Observation, Plan, PlanData, PlanError, Reason, Recovered,
-    RefreshMode, Step, StepId, Summary, Takeover,
+    Action, Cause, Drift, FieldChange, Lack, Missing, Narrowed, Observation, Plan, PlanData,
+    PlanError, Reason, Recovered, RefreshMode, Step, StepId, Summary, Takeover, UnknownAddress,
 };
 pub use provider::{
     BoxFuture, CreateFailure, ErrorKind, Handler, LookupHandler, Provider, ProviderError, Registry,

@@ -25,4 +25,4 @@ pub use cancel::{CancelToken, Cancelling};
 pub use error::{ApplyError, Failure, Report, Skipped};
 pub use event::{Event, EventSink, StepInfo};
 pub use live::{GetError, Live};
-pub(crate) use run::{Settings, run};
+pub(crate) use run::{How, Settings, run};

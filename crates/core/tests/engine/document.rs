@@ -288,6 +288,18 @@ impl Office {
         self.up_with(declare, RefreshMode::List).await
     }
 
+    /// Records what is there, and returns the plan that said so.
+    pub(crate) async fn refresh(
+        &self,
+        declare: impl FnOnce(&mut Scope<'_>),
+    ) -> Result<String, String> {
+        let (engine, stack) = (self.engine(), Stack::new("t", declare).unwrap());
+        let plan = engine.plan(&stack).refresh_only().await.map_err(|e| e.to_string())?;
+        let text = plan.to_string();
+        engine.apply(plan).await.map_err(|error| format!("{text}\n{error}"))?;
+        Ok(text)
+    }
+
     pub(crate) async fn up_with(
         &self,
         declare: impl FnOnce(&mut Scope<'_>),

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
+mod asked;
 mod basics;
 mod bounds;
 mod crash;
@@ -12,7 +13,10 @@ mod order;
 mod partial;
 mod places;
 mod random;
+mod random_targets;
+mod refresh;
 mod replacement;
 mod store;
+mod targets;
 mod upgrade;
 mod world;
