@@ -5,7 +5,8 @@ use crate::{error::CliError, exit::Exit, view};
 
 pub(super) async fn run(run: &Run<'_>) -> Result<Exit, CliError> {
     let session = run.open(true).await?;
-    let plan = session.plan(run, Purpose::Up).await?;
+    let purpose = if run.flags.narrow.refresh_only { Purpose::Refresh } else { Purpose::Up };
+    let plan = session.plan(run, purpose).await?;
     let changes = view::has_changes(plan.data());
     if run.console.is_json() {
         run.console.json_document(plan.data());
@@ -13,12 +14,13 @@ pub(super) async fn run(run: &Run<'_>) -> Result<Exit, CliError> {
         let layout = run.console.human_layout();
         let types = |kind: &str| session.engine.resource_type(kind);
         run.console.human(&view::plan(plan.data(), &types, &layout));
-        if session.cloud.real && changes {
+        if session.cloud.real && changes && !plan.data().refresh_only {
             let estimate = session.estimate(&plan).await?;
             run.console.human(&view::target(&session, estimate.as_ref(), &layout));
         }
         if changes {
-            run.hint("up", "to make it so");
+            let what = if plan.data().refresh_only { "to record it" } else { "to make it so" };
+            run.hint(&run.narrowed("up"), what);
         }
     }
     let told = run.flags.exit_code && changes;

@@ -10,7 +10,8 @@ use crate::{approve, error::CliError, exit::Exit, view};
 pub(super) async fn run(run: &Run<'_>) -> Result<Exit, CliError> {
     let started = Instant::now();
     let session = run.open(false).await?;
-    let plan = session.plan(run, Purpose::Up).await?;
+    let purpose = if run.flags.narrow.refresh_only { Purpose::Refresh } else { Purpose::Up };
+    let plan = session.plan(run, purpose).await?;
     let layout = run.console.human_layout();
     if run.console.is_json() {
         run.console.json_line(&json!({ "event": "plan", "plan": plan.data() }));
@@ -27,6 +28,11 @@ pub(super) async fn run(run: &Run<'_>) -> Result<Exit, CliError> {
     let types = |kind: &str| session.engine.resource_type(kind);
     if approve::is_read(run, &session) {
         run.console.human(&view::plan(plan.data(), &types, &layout));
+    }
+    if plan.data().refresh_only {
+        run.apply_silently(&session, plan).await?;
+        run.console.human("Recorded.\n");
+        return Ok(Exit::Done);
     }
     approve::changes(run, &session, &plan).await?;
     let live = run.apply(&session, plan).await?;

@@ -240,15 +240,18 @@ pub enum Lack {
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.address)?;
-        match &self.why {
+        write!(f, "{}: {}", self.address, self.why)
+    }
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Lack::NotThere { user } => write!(f, "{user} needs it, and it is not there yet"),
             Lack::NotReady { user } => {
                 write!(f, "{user} needs it, and no run has seen it ready yet")
             }
-            Lack::NotAsked { user } => {
-                write!(f, "{user} needs it, and it was never answered")
-            }
+            Lack::NotAsked { user } => write!(f, "{user} needs it, and it was never answered"),
             Lack::Uses { goes } => write!(f, "it uses the object of {goes} that goes"),
             Lack::LivesOn { goes } => write!(f, "it lives on the object of {goes} that goes"),
             Lack::Has { fields, taker } => {
