@@ -181,6 +181,26 @@ async fn a_call_that_was_cut_off_at_an_unrelated_provider_is_not_looked_up() {
     assert_eq!(three.there.ids().len(), 2);
 }
 
+#[tokio::test]
+async fn a_part_is_planned_where_the_provider_of_the_rest_is_not_even_there() {
+    let three = Three::new();
+    three.up(two("1"), |p| p).await;
+    let here = Registry::new("here", Arc::new(three.here.clone())).target("here".into());
+    let engine = Engine::builder()
+        .provider(here.with::<Thing>())
+        .state(three.store.clone())
+        .try_build()
+        .unwrap();
+    let stack = Stack::new("t", two("2")).unwrap();
+    assert!(engine.plan(&stack).await.is_err());
+    let before = three.store.snapshot("t").records;
+    let plan = engine.plan(&stack).target("alone").target("here").await.unwrap();
+    assert!(plan.to_string().contains("1 to update, 1 unchanged"), "{plan}");
+    engine.apply(plan).await.unwrap();
+    let after = three.store.snapshot("t").records;
+    assert_eq!(before.values().filter(|row| after[&row.id] != **row).count(), 1);
+}
+
 /// Two machines, each of the newest image of a family.
 fn machines(family: &'static str) -> impl Fn(&mut Scope<'_>) {
     move |scope: &mut Scope<'_>| {

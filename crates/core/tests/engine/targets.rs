@@ -620,3 +620,28 @@ async fn a_crash_at_any_durable_write_of_a_narrowed_run_leaves_the_rest_as_it_wa
         }
     }
 }
+
+#[tokio::test]
+async fn a_long_cascade_is_named_as_a_whole_and_in_time() {
+    const LONG: usize = 1500;
+    let world = World::new();
+    let program = |x: &'static str| {
+        move |scope: &mut Scope<'_>| {
+            let mut last = scope.add("r0", fixed(x, None));
+            for n in 1..LONG {
+                last = scope.add(format!("r{n}"), fixed("f", Some(&last)));
+            }
+        }
+    };
+    world.up(program("1")).await.unwrap();
+    let asks: [fn(PlanRequest<'_>) -> PlanRequest<'_>; 2] =
+        [|p| p.target("r0"), |p| p.destroy().target("r0")];
+    for ask in asks {
+        let began = std::time::Instant::now();
+        let Err(PlanError::LeftOut { missing }) = world.plan_with(program("2"), ask).await else {
+            panic!("it was planned")
+        };
+        assert_eq!(missing.len(), LONG - 1);
+        assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+    }
+}
