@@ -9,6 +9,7 @@ mod crash;
 mod document;
 mod drift;
 mod failure;
+mod left_out;
 mod order;
 mod partial;
 mod places;
