@@ -43,7 +43,7 @@ pub(crate) async fn changes(run: &Run<'_>, session: &Session, plan: &Plan) -> Re
     }
 }
 
-/// Gets the user's consent to the removal of everything.
+/// Gets the user's consent to the removal of everything, or of a part.
 pub(crate) async fn destruction(
     run: &Run<'_>,
     session: &Session,
@@ -53,7 +53,8 @@ pub(crate) async fn destruction(
         return Ok(());
     }
     show_target(run, session, None);
-    ask_for_name(run, "remove all of it").await
+    let part = plan.data().narrowed.is_some();
+    ask_for_name(run, if part { "remove this part of it" } else { "remove all of it" }).await
 }
 
 fn show_target(run: &Run<'_>, session: &Session, estimate: Option<&Estimate>) {

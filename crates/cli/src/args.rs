@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Arg, ArgMatches, Args, Command, Subcommand, ValueEnum, builder::PossibleValuesParser};
 use formwork_core::RefreshMode;
 
-use crate::{cloud::Cloud, command::ExtraCommand, console::ColorWhen, error::CliError};
+use crate::{
+    cloud::Cloud, command::ExtraCommand, console::ColorWhen, error::CliError, narrow::Narrow,
+};
 
 /// The flags of every subcommand.
 #[derive(Clone, Debug, clap::Args)]
@@ -77,6 +79,23 @@ pub(crate) struct Flags {
     /// Run no hook, and need none to be there
     #[arg(long, global = true)]
     pub(crate) skip_hooks: bool,
+    #[command(flatten)]
+    pub(crate) narrow: Narrow,
+
+    /// Whether to go on after a failure with what does not depend on it, deletes included; else
+    /// nothing more is started, and what has started is finished
+    #[arg(
+        long,
+        value_name = "BOOL",
+        global = true,
+        env = "FORMWORK_CONTINUE_ON_ERROR",
+        action = clap::ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "true",
+        default_missing_value = "true"
+    )]
+    pub(crate) continue_on_error: bool,
 
     /// Exit with 2 when `plan` has changes or `drift` finds any
     #[arg(long, global = true)]
@@ -103,6 +122,11 @@ pub(crate) const FIXED: &[&str] = &[
     "refresh_lookups",
     "replace",
     "skip_hooks",
+    "target",
+    "exclude",
+    "target_dependencies",
+    "target_dependents",
+    "refresh_only",
     "exit_code",
     "json",
     "verbose",

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use formwork_core::{
-    Action, Address, ApplyError, DeclareError, ErrorKind, LoadPlanError, PlanError,
+    Action, Address, ApplyError, DeclareError, ErrorKind, Lack, LoadPlanError, Missing, PlanError,
     state::StateError,
 };
 use miette::Diagnostic;
@@ -280,11 +280,29 @@ fn plan_advice(error: &PlanError) -> Option<String> {
         PlanError::Protected { .. } => {
             "nothing was changed; take `.protect()` off in the program if they really shall go"
         }
+        PlanError::LeftOut { missing } => {
+            let below = |of: &Missing| matches!(of.why, Lack::Uses { .. } | Lack::LivesOn { .. });
+            let below = missing.iter().filter(|of| below(of)).count();
+            return Some(match below {
+                0 => "nothing was changed; name them with --target too, or take in what the targets need with --target-dependencies".to_owned(),
+                n if n == missing.len() => "nothing was changed; name them with --target too, or take in what needs the targets with --target-dependents".to_owned(),
+                _ => "nothing was changed; name them with --target too, or take them in with --target-dependencies and --target-dependents".to_owned(),
+            });
+        }
+        PlanError::UnknownAddresses { .. } => {
+            "nothing was changed; an address is the path of a resource or component, as `state list` and `graph` show it"
+        }
+        PlanError::Excluded { .. } => {
+            "nothing was changed; what needs something that is left out is left out too (of `destroy`, what that needs)"
+        }
         PlanError::Record { .. } => {
             "use the version of the program that wrote the record, or a later one"
         }
         PlanError::OtherTarget { .. } => {
             "nothing was changed; run it with the cloud, region and account that it was applied with, or keep the other place in a state of its own: --stack, --state-dir"
+        }
+        PlanError::Moving { .. } => {
+            "nothing was changed; run `up` without --target and --exclude first, which records the moves"
         }
         PlanError::MissingHooks { .. } => {
             "nothing was changed; run the program that has them, or use --skip-hooks"

@@ -29,6 +29,7 @@ mod declare;
 mod error;
 mod exit;
 mod io;
+mod narrow;
 mod panics;
 mod plan_file;
 mod program;

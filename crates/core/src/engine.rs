@@ -1,5 +1,7 @@
 //! The engine: plan a stack, apply a plan.
 
+mod narrow;
+
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fmt,
@@ -16,8 +18,8 @@ use crate::{
     identity::{Address, ResourceId, Seed},
     panics::{bug, caught_now},
     plan::{
-        Action, Facts, Moves, Observation, Plan, PlanData, PlanError, RefreshMode, Want, compute,
-        follow,
+        Action, Facts, Move, Moves, Narrow, Observation, Plan, PlanData, PlanError, RefreshMode,
+        Selection, Want, compute, follow,
     },
     provider::{BoxFuture, Provider},
     saved::{Asked, Made},
@@ -202,6 +204,7 @@ impl Engine {
             engine: self,
             program,
             want: Want::Program,
+            narrow: Narrow::default(),
             refresh: RefreshMode::default(),
             again: false,
             replace: HashSet::new(),
@@ -212,7 +215,8 @@ impl Engine {
 
     /// Does what `plan` says; `.await` it, or add events and cancellation first.
     pub fn apply(&self, plan: Plan) -> ApplyRequest<'_> {
-        ApplyRequest { engine: self, plan, events: None, cancel: CancelToken::default() }
+        let cancel = CancelToken::default();
+        ApplyRequest { engine: self, plan, events: None, cancel, goes_on: true }
     }
 
     /// The recorded state of a stack.
@@ -237,6 +241,7 @@ impl Engine {
 
 /// What was gathered for one computation of a plan.
 struct Gathered {
+    selection: Selection,
     snapshot: Snapshot,
     recovery: Recovery,
     observed: HashMap<ResourceId, Observation>,
@@ -251,6 +256,7 @@ pub struct PlanRequest<'e> {
     engine: &'e Engine,
     program: Arc<Program>,
     pub(crate) want: Want,
+    pub(crate) narrow: Narrow,
     pub(crate) refresh: RefreshMode,
     again: bool,
     pub(crate) replace: HashSet<Address>,
@@ -278,7 +284,11 @@ impl PlanRequest<'_> {
         self
     }
 
-    /// Replaces the resource at this address, changed or not.
+    /// Replaces the resource at this address, changed or not. Where the plan is narrowed to targets,
+    /// it is one of them. Means nothing where all is destroyed, or records are refreshed.
+    ///
+    /// # Errors
+    /// When the program declares no resource there: [`PlanError::UnknownAddresses`].
     pub fn replace(mut self, address: impl Into<Address>) -> Self {
         self.replace.insert(address.into());
         self
@@ -309,12 +319,15 @@ impl PlanRequest<'_> {
             None => Seed::random().map_err(|error| PlanError::Seed(error.to_string()))?,
         };
         let mut snapshot = settings.store.load(&program.stack).await?;
-        gatherer.check_targets(&snapshot)?;
-        let upgraded = gatherer.upgrade(&snapshot)?;
+        let replace = self.replace.iter();
+        self.refuse_moving(&snapshot)?;
+        let selection = self.narrow.select(&program, &snapshot, self.want, replace)?;
+        gatherer.check_targets(&selection.view(&snapshot))?;
+        let upgraded = gatherer.upgrade(&selection.read(&snapshot))?;
         for change in upgraded.clone() {
             snapshot.apply(change);
         }
-        let mut recovery = gatherer.recover(&snapshot).await?;
+        let mut recovery = gatherer.recover(&selection.view(&snapshot)).await?;
         for change in recovery.repairs.clone() {
             snapshot.apply(change);
         }
@@ -325,24 +338,42 @@ impl PlanRequest<'_> {
         }
         recovery.repairs.extend(moves.changes.clone());
         let (mut answers, mut pins) = (HashMap::new(), Vec::new());
-        if self.want == Want::Program {
-            (answers, pins) = gatherer.answers(&program, &snapshot, self.again).await?;
-        } else {
-            pins.extend(snapshot.pins.keys().cloned().map(Change::Unpin));
+        match self.want {
+            Want::Nothing if selection.is_whole() => {
+                pins.extend(snapshot.pins.keys().cloned().map(Change::Unpin));
+            }
+            // Of what is left, some may have been told by them.
+            Want::Nothing => {}
+            Want::Records if !self.again => {}
+            Want::Program | Want::Records => {
+                (answers, pins) =
+                    gatherer.answers(&program, &snapshot, &selection, self.again).await?;
+            }
+        }
+        for change in pins.clone() {
+            snapshot.apply(change);
         }
         recovery.repairs.extend(pins);
         // Whatever is believed, these have to be looked at.
         let unseen =
             |record: &Record| recovery.uncertain.contains_key(&record.id) || record.is_unfinished();
         let destroys = self.want == Want::Nothing;
-        let mut observed = match self.refresh {
+        let chosen = |record: &Record| selection.contains(&record.address);
+        let refresh = match self.want {
+            Want::Records => RefreshMode::List,
+            Want::Program | Want::Nothing => self.refresh,
+        };
+        let mut observed = match refresh {
             // What is destroyed with its host is not looked at: the host goes anyway.
             RefreshMode::List => {
-                let wanted = |record: &Record| !destroys || record.options.deleted_with.is_none();
+                let wanted = |record: &Record| {
+                    chosen(record) && (!destroys || record.options.deleted_with.is_none())
+                };
                 gatherer.observe(&snapshot, &wanted).await?
             }
             RefreshMode::Minimal => {
                 let facts = Gathered {
+                    selection: selection.clone(),
                     snapshot: snapshot.clone(),
                     recovery: recovery.clone(),
                     observed: HashMap::new(),
@@ -357,10 +388,14 @@ impl PlanRequest<'_> {
                     .filter(|step| matches!(step.action, Action::Update | Action::Delete))
                     .map(|step| step.id)
                     .collect();
-                let wanted = |record: &Record| touched.contains(&record.id) || unseen(record);
+                let wanted = |record: &Record| {
+                    chosen(record) && (touched.contains(&record.id) || unseen(record))
+                };
                 gatherer.observe(&snapshot, &wanted).await?
             }
-            RefreshMode::None => gatherer.observe(&snapshot, &unseen).await?,
+            RefreshMode::None => {
+                gatherer.observe(&snapshot, &|record| chosen(record) && unseen(record)).await?
+            }
         };
         for id in &recovery.deleting {
             observed.insert(*id, Observation::Gone);
@@ -371,9 +406,14 @@ impl PlanRequest<'_> {
             refresh_lookups: self.again,
             replace: self.replace.iter().cloned().collect(),
             skip_hooks: self.skip_hooks,
+            targets: self.narrow.targets.clone(),
+            excludes: self.narrow.excludes.clone(),
+            target_dependencies: self.narrow.dependencies,
+            target_dependents: self.narrow.dependents,
+            refresh_only: self.want == Want::Records,
         };
         let pins = answers.values().cloned().collect();
-        let facts = Gathered { snapshot, recovery, observed, answers, moves, seed };
+        let facts = Gathered { selection, snapshot, recovery, observed, answers, moves, seed };
         let recorded = facts.snapshot.targets.clone();
         let mut data = self.compute(&gatherer, &program, facts)?;
         data.repairs.extend(targets(settings, &data, &recorded));
@@ -381,6 +421,25 @@ impl PlanRequest<'_> {
         check_hooks(settings, &data)?;
         let made = Made::of(&settings.providers, &program, &data, asked, pins);
         Ok(Plan { data, program, made: Arc::new(made) })
+    }
+
+    /// Refuses to plan a part of what has moved: addresses say what is in the part, and old ones would
+    /// not. A call that was cut off may have left an object at one.
+    fn refuse_moving(&self, snapshot: &Snapshot) -> Result<(), PlanError> {
+        if self.narrow.is_whole() || self.program.moves.is_empty() {
+            return Ok(());
+        }
+        let mut moves = follow(&self.program, snapshot)?.moves;
+        for record in snapshot.intents.values().filter_map(|intent| intent.record.as_deref()) {
+            let known = snapshot.records.contains_key(&record.id);
+            if let (false, Some((to, _))) =
+                (known, self.program.moved(&record.address, &record.kind))
+            {
+                let (from, kind) = (record.address.clone(), record.kind.clone());
+                moves.push(Move { from, to, kind, id: record.id });
+            }
+        }
+        if moves.is_empty() { Ok(()) } else { Err(PlanError::Moving { moves }) }
     }
 
     fn compute(
@@ -422,6 +481,7 @@ impl PlanRequest<'_> {
             program,
             Facts {
                 want: self.want,
+                selection: gathered.selection,
                 snapshot: gathered.snapshot,
                 repairs: gathered.recovery.repairs,
                 recovered: gathered.recovery.recovered,
@@ -492,12 +552,24 @@ pub struct ApplyRequest<'e> {
     plan: Plan,
     events: Option<Box<dyn EventSink + 'e>>,
     cancel: CancelToken,
+    goes_on: bool,
 }
 
 impl<'e> ApplyRequest<'e> {
     /// Sends the run's events here.
     pub fn events(mut self, sink: impl EventSink + 'e) -> Self {
         self.events = Some(Box::new(sink));
+        self
+    }
+
+    /// Whether the run goes on after a failure, which it does unless told otherwise: whatever does not
+    /// depend on what failed is done, deletes included, and what does is skipped.
+    ///
+    /// With `false` nothing is started any more after the first failure. What has started is finished
+    /// all the same, and the next run goes on from there. Either way the run fails, with a report of
+    /// every failure and of all that was not tried.
+    pub fn continue_on_error(mut self, goes_on: bool) -> Self {
+        self.goes_on = goes_on;
         self
     }
 
@@ -519,7 +591,8 @@ impl<'e> IntoFuture for ApplyRequest<'e> {
                 Some(sink) => sink.as_mut(),
                 None => &mut nobody,
             };
-            apply::run(&self.engine.settings, &self.plan, events, &self.cancel).await
+            let how = apply::How { cancel: &self.cancel, goes_on: self.goes_on };
+            apply::run(&self.engine.settings, &self.plan, events, how).await
         })
     }
 }

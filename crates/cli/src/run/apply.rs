@@ -33,6 +33,7 @@ impl Run<'_> {
     ) -> Result<Live, CliError> {
         let cancel = CancelToken::new();
         let mut request = session.engine.apply(plan).cancel(cancel.clone());
+        request = request.continue_on_error(self.flags.continue_on_error);
         if let Some(progress) = progress {
             request = request.events(progress.sink());
         }

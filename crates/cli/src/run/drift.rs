@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Run, session::Purpose};
+use super::Run;
 use crate::{error::CliError, exit::Exit, view};
 
 pub(super) async fn run(run: &Run<'_>) -> Result<Exit, CliError> {
@@ -11,7 +11,7 @@ pub(super) async fn run(run: &Run<'_>) -> Result<Exit, CliError> {
         return Ok(nothing(run));
     }
     let session = run.open(true).await?;
-    let plan = session.plan(run, Purpose::Drift).await?;
+    let plan = session.plan_drift(run).await?;
     if plan.data().version == 0 {
         return Ok(nothing(run));
     }
@@ -24,7 +24,10 @@ pub(super) async fn run(run: &Run<'_>) -> Result<Exit, CliError> {
             let put_back = drift.iter().any(|of| {
                 of.gone || of.fields.iter().any(|field| view::puts_back(plan.data(), of, field))
             });
-            run.hint("up", if put_back { "to put it back" } else { "to accept it" });
+            // What could not be planned by itself takes a run that is about more.
+            let up = if plan.data().refresh_only { "up".to_owned() } else { run.narrowed("up") };
+            let put_back = put_back || plan.data().refresh_only;
+            run.hint(&up, if put_back { "to put it back" } else { "to accept it" });
         }
     }
     let told = run.flags.exit_code && !drift.is_empty();

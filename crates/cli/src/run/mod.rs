@@ -22,6 +22,7 @@ use crate::{
     error::CliError,
     exit::Exit,
     io::{Input, Interrupts},
+    narrow,
     program::Program,
     settings::Entry,
 };
@@ -59,6 +60,21 @@ impl Run<'_> {
         }
     }
 
+    /// A subcommand with the flags that narrow this run.
+    pub(crate) fn narrowed(&self, subcommand: &str) -> String {
+        let narrow = &self.flags.narrow;
+        let mut words = vec![subcommand.to_owned()];
+        words.extend(narrow.target.iter().map(|address| format!("--target {address}")));
+        words.extend(narrow.exclude.iter().map(|address| format!("--exclude {address}")));
+        let switches = [
+            (narrow.target_dependencies, "--target-dependencies"),
+            (narrow.target_dependents, "--target-dependents"),
+            (narrow.refresh_only, "--refresh-only"),
+        ];
+        words.extend(switches.iter().filter(|(on, _)| *on).map(|(_, flag)| (*flag).to_owned()));
+        words.join(" ")
+    }
+
     /// Prints what could be done next, for people on a terminal or not, beside the result.
     pub(crate) fn hint(&self, subcommand: &str, what: &str) {
         let layout = self.console.err_layout();
@@ -69,6 +85,7 @@ impl Run<'_> {
 
 /// Runs a subcommand.
 pub(crate) async fn dispatch(run: &Run<'_>, command: Builtin) -> Result<Exit, CliError> {
+    narrow::check(&run.flags, &command)?;
     match command {
         Builtin::Plan { out } => plan::run(run, out.as_deref()).await,
         Builtin::Up { file, allow_stale } => up::run(run, file.as_deref(), allow_stale).await,

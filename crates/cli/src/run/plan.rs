@@ -10,7 +10,8 @@ pub(super) async fn run(run: &Run<'_>, out: Option<&Path>) -> Result<Exit, CliEr
         run.check_out(out)?;
     }
     let session = run.open(true).await?;
-    let plan = session.plan(run, Purpose::Up).await?;
+    let purpose = if run.flags.narrow.refresh_only { Purpose::Refresh } else { Purpose::Up };
+    let plan = session.plan(run, purpose).await?;
     let changes = view::has_changes(plan.data());
     if let Some(out) = out {
         run.save(&session, &plan, out)?;
@@ -21,12 +22,13 @@ pub(super) async fn run(run: &Run<'_>, out: Option<&Path>) -> Result<Exit, CliEr
         let layout = run.console.human_layout();
         let types = |kind: &str| session.engine.resource_type(kind);
         run.console.human(&view::plan(plan.data(), &types, &layout));
-        if session.cloud.real && changes {
+        if session.cloud.real && changes && !plan.data().refresh_only {
             let estimate = session.estimate(&plan).await?;
             run.console.human(&view::target(&session, estimate.as_ref(), &layout));
         }
         if changes && out.is_none() {
-            run.hint("up", "to make it so");
+            let what = if plan.data().refresh_only { "to record it" } else { "to make it so" };
+            run.hint(&run.narrowed("up"), what);
         }
     }
     if let Some(out) = out {

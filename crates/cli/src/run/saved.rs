@@ -19,6 +19,11 @@ const MAKING: &[(&str, &str)] = &[
     ("refresh_lookups", "--refresh-lookups"),
     ("replace", "--replace"),
     ("skip_hooks", "--skip-hooks"),
+    ("target", "--target"),
+    ("exclude", "--exclude"),
+    ("target_dependencies", "--target-dependencies"),
+    ("target_dependents", "--target-dependents"),
+    ("refresh_only", "--refresh-only"),
 ];
 
 impl Run<'_> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use formwork_core::{
-    DeclareError, Engine, Plan, PlanError, RefreshMode, Stack,
+    DeclareError, Engine, Plan, PlanError, PlanRequest, RefreshMode, Stack,
     state::{Snapshot, StateStore},
     testing::MemoryStore,
     value::Value,
@@ -156,6 +156,8 @@ pub(crate) enum Purpose {
     Up,
     /// Comparing: everything is looked at, whatever `--refresh` says.
     Drift,
+    /// Bringing the records up to what is there.
+    Refresh,
     /// Removing everything.
     Destroy,
 }
@@ -163,16 +165,33 @@ pub(crate) enum Purpose {
 impl Session {
     /// Plans, until the user interrupts it.
     pub(crate) async fn plan(&self, run: &Run<'_>, purpose: Purpose) -> Result<Plan, CliError> {
-        let mut request = self.engine.plan(&self.stack);
+        run.interruptible(async {
+            self.request(run, purpose).await.map_err(|error| self.plan_error(error))
+        })
+        .await
+    }
+
+    /// Plans to compare. A part of the stack may be compared that could not be planned by itself.
+    pub(crate) async fn plan_drift(&self, run: &Run<'_>) -> Result<Plan, CliError> {
+        let planned = async {
+            match self.request(run, Purpose::Drift).await {
+                Err(PlanError::LeftOut { .. }) => self.request(run, Purpose::Refresh).await,
+                planned => planned,
+            }
+        };
+        run.interruptible(async { planned.await.map_err(|error| self.plan_error(error)) }).await
+    }
+
+    fn request(&self, run: &Run<'_>, purpose: Purpose) -> PlanRequest<'_> {
+        let mut request = run.flags.narrow.ask(self.engine.plan(&self.stack));
         request = match purpose {
             Purpose::Drift => request.refresh(RefreshMode::List),
-            _ => request.refresh(run.flags.refresh.into()),
+            Purpose::Refresh => request.refresh_only(),
+            Purpose::Up => request.refresh(run.flags.refresh.into()),
+            Purpose::Destroy => request.refresh(run.flags.refresh.into()).destroy(),
         };
-        if purpose == Purpose::Destroy {
-            request = request.destroy();
-        }
-        // What only compares runs nothing.
-        if run.flags.skip_hooks || purpose == Purpose::Drift {
+        // What only compares or records runs nothing.
+        if run.flags.skip_hooks || matches!(purpose, Purpose::Drift | Purpose::Refresh) {
             request = request.skip_hooks();
         }
         if run.flags.refresh_lookups {
@@ -181,7 +200,7 @@ impl Session {
         for address in &run.flags.replace {
             request = request.replace(address.as_str());
         }
-        run.interruptible(async { request.await.map_err(|error| self.plan_error(error)) }).await
+        request
     }
 
     /// The error, with what only a session knows of it.

@@ -17,7 +17,9 @@ pub(super) async fn run(
         Some(file) => run.load(file, allow_stale).await?,
         None => {
             let session = run.open(false).await?;
-            let plan = session.plan(run, Purpose::Up).await?;
+            let purpose =
+                if run.flags.narrow.refresh_only { Purpose::Refresh } else { Purpose::Up };
+            let plan = session.plan(run, purpose).await?;
             (session, plan)
         }
     };
@@ -37,6 +39,11 @@ pub(super) async fn run(
     let types = |kind: &str| session.engine.resource_type(kind);
     if approve::is_read(run, &session) {
         run.console.human(&view::plan(plan.data(), &types, &layout));
+    }
+    if plan.data().refresh_only {
+        run.apply_silently(&session, plan).await?;
+        run.console.human("Recorded.\n");
+        return Ok(Exit::Done);
     }
     match plan.data().exports.is_null() {
         // A program may have saved a plan to remove everything.

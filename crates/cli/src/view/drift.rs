@@ -14,7 +14,9 @@ pub(crate) fn drift(plan: &PlanData, layout: &Layout) -> String {
     if plan.drift.is_empty() {
         return "No drift.\n".to_owned();
     }
-    let accepted = |drift: &Drift, field: &FieldChange| !puts_back(plan, drift, field);
+    // A plan that only refreshes does not know what `up` would do about it.
+    let accepted =
+        |drift: &Drift, field: &FieldChange| !plan.refresh_only && !puts_back(plan, drift, field);
     entry::page(&entries(&plan.drift, accepted, layout), layout)
 }
 

@@ -4,8 +4,8 @@
 use std::error::Error;
 
 use formwork_core::{
-    Action, ApplyError, DeclareError, Failure, LoadPlanError, PlanError, Problem, ProviderError,
-    Report,
+    Action, Address, ApplyError, DeclareError, Failure, LoadPlanError, Missing, PlanError, Problem,
+    ProviderError, Report, UnknownAddress,
 };
 use miette::Diagnostic;
 use serde_json::{Value, json};
@@ -33,6 +33,26 @@ pub(crate) fn error(error: &CliError, layout: &Layout) -> String {
                 page.head(&headline(error));
                 for (address, why) in addresses {
                     page.item(address.as_str(), std::slice::from_ref(why));
+                }
+            }
+            PlanError::LeftOut { missing } => {
+                page.head(&headline(error));
+                for missing in missing {
+                    page.item(missing.address.as_str(), &[missing.why.to_string()]);
+                }
+            }
+            PlanError::UnknownAddresses { unknown } => {
+                page.head(&headline(error));
+                for unknown in unknown {
+                    let meant = unknown.nearest.as_ref();
+                    let meant = meant.map(|nearest| format!("did you mean {nearest}?"));
+                    page.item(unknown.address.as_str(), meant.as_slice());
+                }
+            }
+            PlanError::Excluded { addresses, .. } => {
+                page.head(&headline(error));
+                for address in addresses {
+                    page.item(address.as_str(), &[]);
                 }
             }
             PlanError::Lookup { source, .. } | PlanError::Refresh { source, .. } => {
@@ -90,6 +110,20 @@ fn headline(error: &CliError) -> String {
             PlanError::Invalid { stack, problems } => wrong(stack, problems),
             PlanError::Protected { addresses } => {
                 format!("{} would be deleted", counted(addresses.len(), "protected resource"))
+            }
+            PlanError::LeftOut { missing } => {
+                let left_out = counted(missing.len(), "resource");
+                format!(
+                    "the plan is narrowed, and leaves out {left_out} that it can not do without"
+                )
+            }
+            PlanError::UnknownAddresses { unknown } => match unknown.len() {
+                1 => "nothing that is declared or recorded has this address".to_owned(),
+                n => format!("nothing that is declared or recorded has these {n} addresses"),
+            },
+            PlanError::Excluded { excludes, .. } => {
+                let names: Vec<&str> = excludes.iter().map(Address::as_str).collect();
+                format!("nothing is left of what was asked for without {}", some(&names))
             }
             other => first_line(other),
         },
@@ -323,6 +357,22 @@ pub(crate) fn error_json(error: &CliError) -> Value {
     };
     if let Some(problems) = problems {
         value["problems"] = json!(problems);
+    }
+    if let CliError::Plan(plan) = error {
+        match plan.as_ref() {
+            PlanError::LeftOut { missing } => {
+                let line =
+                    |of: &Missing| json!({ "address": of.address, "why": of.why.to_string() });
+                value["missing"] = missing.iter().map(line).collect();
+            }
+            PlanError::UnknownAddresses { unknown } => {
+                let line =
+                    |of: &UnknownAddress| json!({ "address": of.address, "nearest": of.nearest });
+                value["unknown"] = unknown.iter().map(line).collect();
+            }
+            PlanError::Excluded { addresses, .. } => value["addresses"] = json!(addresses),
+            _ => {}
+        }
     }
     let report = match error {
         CliError::Apply(apply) => match apply.as_ref() {

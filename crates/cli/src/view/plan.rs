@@ -18,6 +18,7 @@ use super::{
 pub(crate) fn has_changes(plan: &PlanData) -> bool {
     plan.exports_change()
         || !plan.moves.is_empty()
+        || (plan.refresh_only && !plan.drift.is_empty())
         || plan.steps.iter().any(|step| step.action.is_shown() && !step.is_bookkeeping())
 }
 
@@ -34,8 +35,11 @@ pub(crate) fn puts_back(plan: &PlanData, drift: &Drift, field: &FieldChange) -> 
 
 /// The plan as a page.
 pub(crate) fn plan(plan: &PlanData, types: &Types<'_>, layout: &Layout) -> String {
-    let mut page = recovered(plan, layout);
+    let mut page = format!("{}{}", narrowed(plan, layout), recovered(plan, layout));
     page.push_str(&moved(plan, layout));
+    if plan.refresh_only {
+        page.push_str(&refreshed(plan, layout));
+    }
     let mut shown: Vec<&Step> = plan.steps.iter().filter(|step| is_listed(step)).collect();
     // What comes stands in the order of declaration; what goes has none.
     let going = |step: &Step| matches!(step.action, Action::Delete | Action::Forget);
@@ -58,7 +62,9 @@ pub(crate) fn plan(plan: &PlanData, types: &Types<'_>, layout: &Layout) -> Strin
         page.push_str(&format!("{}\n", layout.paint.bold(group.title())));
         page.push_str(&entry::page(&entries, layout));
     }
-    page.push_str(&left_alone(plan, layout));
+    if !plan.refresh_only {
+        page.push_str(&left_alone(plan, layout));
+    }
     page.push_str(&exports(plan, layout));
     page.push_str(&warnings(plan, layout));
     if !page.is_empty() {
@@ -70,10 +76,14 @@ pub(crate) fn plan(plan: &PlanData, types: &Types<'_>, layout: &Layout) -> Strin
 
 /// What is said of a plan that changes nothing.
 pub(crate) fn unchanged(plan: &PlanData, took: Duration, layout: &Layout) -> String {
-    let mut page = recovered(plan, layout);
-    page.push_str(&left_alone(plan, layout));
+    let mut page = format!("{}{}", narrowed(plan, layout), recovered(plan, layout));
     let took = seconds(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
-    let text = format!("Nothing changed: {} ({took}).", as_declared(plan.unchanged));
+    let text = if plan.refresh_only {
+        format!("Nothing to record: {} ({took}).", as_recorded(plan.unchanged))
+    } else {
+        page.push_str(&left_alone(plan, layout));
+        format!("Nothing changed: {} ({took}).", as_declared(plan.unchanged))
+    };
     page.push_str(&folded(&text, 0, layout.width));
     page
 }
@@ -84,6 +94,56 @@ fn as_declared(n: usize) -> String {
         1 => "1 resource is as declared".to_owned(),
         n => format!("{n} resources are as declared"),
     }
+}
+
+fn as_recorded(n: usize) -> String {
+    match n {
+        0 => "there is nothing to look at".to_owned(),
+        1 => "1 resource is as recorded".to_owned(),
+        n => format!("{n} resources are as recorded"),
+    }
+}
+
+/// What the plan is about, if not the whole stack.
+fn narrowed(plan: &PlanData, layout: &Layout) -> String {
+    const FEW: usize = 8;
+    let Some(narrowed) = &plan.narrowed else { return String::new() };
+    let list = |names: &[Address]| {
+        let mut names: Vec<&str> = names.iter().map(Address::as_str).collect();
+        names.sort_by_key(|name| natural(name));
+        let more = names.len().saturating_sub(FEW);
+        names.truncate(FEW);
+        match more {
+            0 => names.join(", "),
+            more => format!("{} and {more} more", names.join(", ")),
+        }
+    };
+    let mut text = "Narrowed".to_owned();
+    for (word, names) in [
+        ("to", &narrowed.targets),
+        ("and with it", &narrowed.pulled_in),
+        ("without", &narrowed.excludes),
+    ] {
+        if !names.is_empty() {
+            text.push_str(&format!(" {word} {}", list(names)));
+        }
+    }
+    match narrowed.left_out.len() {
+        0 => text.push_str("; nothing is left out."),
+        1 => text.push_str(&format!("; 1 resource is left out: {}.", list(&narrowed.left_out))),
+        n => text.push_str(&format!("; {n} resources are left out: {}.", list(&narrowed.left_out))),
+    }
+    folded(&text, 0, layout.width)
+}
+
+/// What is recorded by a plan that changes nothing else.
+fn refreshed(plan: &PlanData, layout: &Layout) -> String {
+    let entries = drift::entries(&plan.drift, |_, _| false, layout);
+    if entries.is_empty() {
+        return String::new();
+    }
+    let heading = layout.paint.bold("recorded as it is in the cloud, which stays so");
+    format!("{heading}\n{}", entry::page(&entries, layout))
 }
 
 /// The old half of a replacement is told with the new one.
@@ -209,6 +269,16 @@ fn exports(plan: &PlanData, layout: &Layout) -> String {
 }
 
 fn summary(plan: &PlanData) -> String {
+    if plan.refresh_only {
+        let gone = plan.drift.iter().filter(|drift| drift.gone).count();
+        let changed = plan.drift.len() - gone;
+        return match plan.drift.len() {
+            0 => format!("Nothing to record: {}.", as_recorded(plan.unchanged)),
+            _ => {
+                format!("Plan: {changed} to record, {gone} to drop, {} unchanged.", plan.unchanged)
+            }
+        };
+    }
     let Summary { create, update, replace, delete, forget, settle, moved, unchanged, .. } =
         plan.summary();
     let parts: Vec<String> = [

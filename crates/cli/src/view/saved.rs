@@ -35,6 +35,17 @@ pub(crate) fn saved(plan: &SavedPlan, layout: &Layout) -> String {
     if asked.refresh_lookups {
         special.push("--refresh-lookups".to_owned());
     }
+    if asked.refresh_only {
+        special.push("--refresh-only".to_owned());
+    }
+    special.extend(asked.targets.iter().map(|address| format!("--target {address}")));
+    special.extend(asked.excludes.iter().map(|address| format!("--exclude {address}")));
+    if asked.target_dependencies {
+        special.push("--target-dependencies".to_owned());
+    }
+    if asked.target_dependents {
+        special.push("--target-dependents".to_owned());
+    }
     if asked.skip_hooks {
         special.push("--skip-hooks".to_owned());
     }

@@ -2,6 +2,7 @@
 
 mod asking;
 mod harness;
+mod narrow;
 mod plans;
 mod saved;
 mod settings;

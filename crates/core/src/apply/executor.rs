@@ -21,7 +21,7 @@ use super::{
     commit::{Commit, Then},
     heartbeat::Heartbeat,
     hooks::Hooked,
-    run::Settings,
+    run::{How, Settings},
 };
 use crate::{
     declare::Program,
@@ -61,6 +61,8 @@ pub(super) struct Executor<'r> {
     pub(super) program: &'r Program,
     pub(super) events: &'r mut dyn EventSink,
     pub(super) cancel: &'r CancelToken,
+    /// Whether it goes on after a failure.
+    goes_on: bool,
 
     pub(super) records: HashMap<ResourceId, Record>,
     pub(super) open: HashSet<ResourceId>,
@@ -101,7 +103,7 @@ impl<'r> Executor<'r> {
         (lease, asked): (&'r Lease, Instant),
         plan: &'r Plan,
         events: &'r mut dyn EventSink,
-        cancel: &'r CancelToken,
+        how: How<'r>,
         snapshot: Snapshot,
         outputs: Vec<Value>,
     ) -> Self {
@@ -139,7 +141,8 @@ impl<'r> Executor<'r> {
             plan,
             program,
             events,
-            cancel,
+            cancel: how.cancel,
+            goes_on: how.goes_on,
             open: snapshot.intents.keys().copied().collect(),
             records: snapshot.records.into_iter().collect(),
             version: snapshot.version,
@@ -238,6 +241,9 @@ impl<'r> Executor<'r> {
                 self.call_again(step);
                 continue;
             }
+            if !self.goes_on && !self.report.failures.is_empty() {
+                break;
+            }
             let Some(&(_, Reverse(step))) = self.ready.peek() else { break };
             let free =
                 matches!(self.step(step).action, Action::Join | Action::Record | Action::Forget);
@@ -329,8 +335,22 @@ impl<'r> Executor<'r> {
         if self.plan.data.exports.is_null() {
             return Ok(Value::Null);
         }
+        if self.plan.data.refresh_only {
+            return Ok(self.plan.data.exports.clone());
+        }
         let mut map = Map::new();
-        for (name, expr) in &self.program.exports {
+        let kept = self.plan.data.narrowed.as_ref();
+        let kept: HashSet<&str> =
+            kept.into_iter().flat_map(|of| &of.kept_outputs).map(String::as_str).collect();
+        for name in &kept {
+            if let Some(value) = self.plan.data.exports.get(name) {
+                map.insert((*name).to_owned(), value.clone());
+            }
+        }
+        // One that comes from what is destroyed stands no more in the plan.
+        let planned = |name: &str| self.plan.data.exports.get(name).is_some();
+        let declared = self.program.exports.iter();
+        for (name, expr) in declared.filter(|(name, _)| !kept.contains(&**name) && planned(name)) {
             let value = expr.resolve(&|node: NodeId| self.outputs.get(node.0 as usize)).map_err(
                 |error| Failure {
                     address: Address::new(name.as_str()),

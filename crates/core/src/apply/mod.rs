@@ -27,5 +27,5 @@ pub use error::{ApplyError, Failure, Report, Skipped};
 pub use event::{Event, EventSink, StepInfo};
 pub(crate) use hooks::points;
 pub use live::{GetError, Live};
-pub(crate) use run::{Settings, run};
+pub(crate) use run::{How, Settings, run};
 pub(crate) use send::agrees;

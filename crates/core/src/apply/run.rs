@@ -25,12 +25,20 @@ pub(crate) struct Settings {
     pub(crate) lease_ttl: Duration,
 }
 
+/// How a run is ended before it is done.
+#[derive(Clone, Copy)]
+pub(crate) struct How<'r> {
+    pub(crate) cancel: &'r CancelToken,
+    /// Whether it goes on after a failure.
+    pub(crate) goes_on: bool,
+}
+
 /// Applies a plan.
 pub(crate) async fn run(
     settings: &Settings,
     plan: &Plan,
     events: &mut dyn EventSink,
-    cancel: &CancelToken,
+    how: How<'_>,
 ) -> Result<Live, ApplyError> {
     let stack = plan.data.stack.as_str();
     check_targets(settings, plan)?;
@@ -46,7 +54,7 @@ pub(crate) async fn run(
     }
     let asked = Instant::now();
     let lease = settings.store.acquire(stack, &settings.holder, settings.lease_ttl).await?;
-    let result = run_leased(settings, (&lease, asked), plan, events, cancel).await;
+    let result = run_leased(settings, (&lease, asked), plan, events, how).await;
     // A lease that can not be given back runs out by itself.
     let _ = settings.store.release(&lease).await;
     result
@@ -108,7 +116,7 @@ async fn run_leased(
     (lease, asked): (&Lease, Instant),
     plan: &Plan,
     events: &mut dyn EventSink,
-    cancel: &CancelToken,
+    how: How<'_>,
 ) -> Result<Live, ApplyError> {
     let started = Instant::now();
     let mut snapshot = settings.store.load(&plan.data.stack).await?;
@@ -122,7 +130,7 @@ async fn run_leased(
     let outputs = known_outputs(plan, &snapshot);
     let recorded = snapshot.exports.clone();
     let lease = (lease, asked);
-    let mut executor = Executor::new(settings, lease, plan, events, cancel, snapshot, outputs);
+    let mut executor = Executor::new(settings, lease, plan, events, how, snapshot, outputs);
     let shown = plan.steps().count();
     executor.events.event(Event::RunStarted { stack: plan.data.stack.clone(), steps: shown });
     executor.drive().await;

@@ -7,7 +7,7 @@ use crate::{
     declare::{NodeKind, Program},
     expr::NodeId,
     identity::{Address, ResourceId},
-    plan::{Observation, PlanError, mark_outputs, mark_secrets},
+    plan::{Observation, PlanError, Selection, mark_outputs, mark_secrets},
     provider::{BoxFuture, ErrorKind, ProviderError, Seen, SeenRef, physical_id},
     state::{Change, Pin, Record, Snapshot, Status},
     value::Value,
@@ -17,11 +17,13 @@ use crate::{
 type Look<'r> = (&'r Record, Option<Seen>);
 
 impl Gatherer<'_> {
-    /// Asks every lookup that has no pinned answer to the same question, or all of them.
+    /// Asks every lookup that has no pinned answer to the same question, or all of them. One that is
+    /// left out keeps the answer that it has, if it has one, whatever was asked for it.
     pub(crate) async fn answers(
         &self,
         program: &Program,
         snapshot: &Snapshot,
+        selection: &Selection,
         again: bool,
     ) -> Result<(HashMap<Address, Pin>, Vec<Change>), PlanError> {
         let mut answers: HashMap<Address, Pin> = HashMap::new();
@@ -31,6 +33,14 @@ impl Gatherer<'_> {
             let node = &program.graph[index];
             let NodeKind::Lookup { kind, .. } = node.kind else { continue };
             let address = node.address.clone();
+            let id = NodeId(u32::try_from(index.index()).unwrap_or(u32::MAX));
+            if !selection.contains(&address) {
+                if let Some(pin) = snapshot.pins.get(&address).filter(|pin| pin.kind == kind) {
+                    outputs.insert(id, pin.answer.clone());
+                    answers.insert(address, pin.clone());
+                }
+                continue;
+            }
             let failed = |source| PlanError::Lookup {
                 address: node.address.clone(),
                 declared_at: node.declared_at.to_string(),
@@ -60,11 +70,13 @@ impl Gatherer<'_> {
             if snapshot.pins.get(&address) != Some(&pin) {
                 pins.push(Change::Pin(pin.clone()));
             }
-            let id = NodeId(u32::try_from(index.index()).unwrap_or(u32::MAX));
             outputs.insert(id, pin.answer.clone());
             answers.insert(address, pin);
         }
-        let dropped = snapshot.pins.keys().filter(|address| !answers.contains_key(*address));
+        let dropped = snapshot
+            .pins
+            .keys()
+            .filter(|address| !answers.contains_key(*address) && selection.contains(address));
         pins.extend(dropped.cloned().map(Change::Unpin));
         Ok((answers, pins))
     }

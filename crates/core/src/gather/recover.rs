@@ -93,8 +93,10 @@ impl Gatherer<'_> {
                     if let Some(row) = snapshot.records.get(&record.id) {
                         recovery.repairs.extend(self.unsure_row(row, &record));
                     }
-                    let Record { id, inputs, depends_on, .. } = *record;
-                    recovery.uncertain.insert(id, Uncertain { inputs, depends_on });
+                    let Record { id, inputs, depends_on, options, .. } = *record;
+                    let deleted_with = options.deleted_with;
+                    let uncertain = Uncertain { inputs, depends_on, deleted_with };
+                    recovery.uncertain.insert(id, uncertain);
                 }
                 Outcome::Deleting { record } => {
                     // Out of sight is not yet gone: an address stays taken while the gateway that

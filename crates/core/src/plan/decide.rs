@@ -13,7 +13,8 @@ use super::{
     Action, Facts, FieldChange, Observation, PlanData, PlanError, Reason, Want,
     changes::{changes, ignored, keep_ignored},
     drift::find_drift,
-    order, removals,
+    narrow::{self, Chosen},
+    order, refresh, removals,
 };
 use crate::{
     check::{Check, Peers},
@@ -54,42 +55,65 @@ pub(super) struct Draft<'a> {
     /// Per node; `None` for lookups.
     pub(super) decisions: Vec<Option<Decision>>,
     pub(super) protected: Vec<(Address, String)>,
+    /// What the plan is about.
+    pub(super) chosen: Chosen,
     /// The objects that may be otherwise than the last apply left them.
     strayed: HashSet<ResourceId>,
     /// Per node: whether its old object, or one that it needs, goes before the new one comes.
     pub(super) goes_first: Vec<bool>,
-    problems: Vec<Problem>,
+    pub(super) problems: Vec<Problem>,
     /// The nodes whose inputs could not be computed: the problem that says so, and why.
     failures: HashMap<NodeIndex, (usize, ExprError)>,
     created: u64,
 }
 
 /// The plan: a pure function of its arguments.
-pub(crate) fn compute(program: &Program, facts: Facts<'_>) -> Result<PlanData, PlanError> {
+pub(crate) fn compute(program: &Program, mut facts: Facts<'_>) -> Result<PlanData, PlanError> {
+    if facts.want == Want::Records {
+        return Ok(refresh::compute(program, facts));
+    }
+    let plan = narrow::complete(&mut facts, |facts| attempt(program, facts))?;
+    Ok(PlanData {
+        lineage: facts.snapshot.lineage,
+        recovered: facts.recovered,
+        repairs: facts.repairs,
+        recorded_exports: facts.snapshot.exports,
+        ..plan
+    })
+}
+
+/// The plan, without what it takes over from the facts.
+fn attempt(program: &Program, facts: &Facts<'_>) -> Result<PlanData, PlanError> {
     let nodes = program.graph.node_count();
     let current = current_rows(&facts.snapshot);
-    let (drift, strayed) = find_drift(program, &facts);
+    let (drift, strayed) = find_drift(program, facts);
     let mut draft = Draft {
         program,
-        facts: &facts,
+        facts,
         inputs: Vec::with_capacity(nodes),
         outputs: Vec::with_capacity(nodes),
         decisions: Vec::with_capacity(nodes),
         protected: Vec::new(),
+        chosen: Chosen::new(&facts.selection),
         strayed,
         goes_first: Vec::with_capacity(nodes),
         problems: Vec::new(),
         failures: HashMap::new(),
         created: 0,
     };
-    let mut exports = Value::Null;
+    let (mut exports, mut kept) = (Value::Null, Vec::new());
     if draft.facts.want == Want::Program {
+        draft.note_going(&current);
         for index in program.graph.node_indices() {
             draft.visit(index, &current)?;
         }
         let reported = draft.require();
         draft.validate();
-        exports = draft.exports(&reported);
+        draft.choose_guests();
+        (exports, kept) = draft.exports(&reported);
+    } else if !facts.selection.is_whole() {
+        exports = draft.exports_left();
+        kept.extend(exports.as_map().into_iter().flat_map(Map::keys).map(ToString::to_string));
     }
     if !draft.problems.is_empty() {
         let (stack, problems) = (program.stack.to_string(), draft.problems);
@@ -98,6 +122,7 @@ pub(crate) fn compute(program: &Program, facts: Facts<'_>) -> Result<PlanData, P
     let steps = loop {
         draft.delete_first_cascade();
         let removals = removals::decide(&mut draft);
+        draft.refuse_what_lacks(&removals)?;
         if !draft.protected.is_empty() {
             return Err(PlanError::Protected { addresses: draft.protected });
         }
@@ -113,25 +138,29 @@ pub(crate) fn compute(program: &Program, facts: Facts<'_>) -> Result<PlanData, P
             }
         }
     };
-    let unchanged = draft.decisions.iter().flatten().filter(|d| d.is_unchanged()).count();
-    drop(draft);
+    let decisions = program.graph.node_indices().zip(&draft.decisions);
+    let chosen = decisions.filter(|(node, _)| draft.is_chosen(*node));
+    let unchanged = chosen.filter_map(|(_, d)| d.as_ref()).filter(|d| d.is_unchanged()).count();
+    let narrowed = draft.chosen.selection.narrowed(program, &facts.snapshot, kept);
     let mut warnings = program.warnings.clone();
-    warnings.extend(facts.moves.warnings);
+    warnings.extend(facts.moves.warnings.iter().cloned());
     Ok(PlanData {
         stack: program.stack.to_string(),
-        lineage: facts.snapshot.lineage,
+        lineage: String::new(),
         version: facts.snapshot.version,
         seed: facts.seed,
         steps,
         drift,
-        recovered: facts.recovered,
-        moves: facts.moves.moves,
-        repairs: facts.repairs,
+        recovered: Vec::new(),
+        moves: facts.moves.moves.clone(),
+        repairs: Vec::new(),
         exports,
-        recorded_exports: facts.snapshot.exports,
+        recorded_exports: Value::Null,
         warnings,
         skip_hooks: false,
         unchanged,
+        narrowed,
+        refresh_only: false,
     })
 }
 
@@ -158,11 +187,15 @@ impl<'a> Draft<'a> {
         current: &HashMap<(&str, &str), &'a Record>,
     ) -> Result<(), PlanError> {
         let node = &self.program.graph[index];
+        let row = current.get(&(node.address.as_str(), node.kind.name())).copied();
+        let chosen = self.choose(node, row);
         let outputs = &self.outputs;
         let desired =
             node.inputs.resolve(&|id: NodeId| outputs.get(id.0 as usize)).unwrap_or_else(|error| {
-                self.problems.push(problem(node, None, error.to_string()));
-                self.failures.insert(index, (self.problems.len() - 1, error));
+                if chosen {
+                    self.problems.push(problem(node, None, error.to_string()));
+                    self.failures.insert(index, (self.problems.len() - 1, error));
+                }
                 Value::Unknown
             });
         match node.kind {
@@ -172,8 +205,14 @@ impl<'a> Draft<'a> {
                 self.outputs.push(answer.unwrap_or(Value::Unknown));
                 self.decisions.push(None);
             }
+            NodeKind::Resource(of) if !chosen => {
+                let (decision, outputs) = self.left_out(of, row);
+                self.inputs.push(desired);
+                self.outputs.push(outputs);
+                self.decisions.push(Some(decision));
+            }
             NodeKind::Resource(of) => {
-                let row = current.get(&(node.address.as_str(), of.kind)).copied();
+                self.note_needs(index);
                 self.check_options(node, of);
                 let provider = (self.facts.provider_of)(of.kind, &node.options, row);
                 let provider = provider.ok_or_else(|| PlanError::NoProvider {
@@ -182,6 +221,7 @@ impl<'a> Draft<'a> {
                 })?;
                 let mut desired = desired;
                 let (decision, outputs) = self.decide(index, node, of, row, &mut desired, provider);
+                self.note_decided(&node.address, &decision);
                 self.inputs.push(desired);
                 self.outputs.push(outputs);
                 self.decisions.push(Some(decision));
@@ -283,10 +323,9 @@ impl<'a> Draft<'a> {
         let now = seen.map_or(&row.outputs, |seen| &seen.outputs).clone();
         if decision.replaced {
             decision.action = Some(Action::Create);
-            decision.delete_first = node
-                .options
-                .delete_first
-                .unwrap_or_else(|| of.delete_first || self.keeps_unique(of, node, row, desired));
+            decision.delete_first = node.options.delete_first.unwrap_or_else(|| {
+                of.delete_first || self.keeps_unique(of, node, row, seen, desired)
+            });
             decision.id = self.new_id(&node.address, desired);
             return (decision, created_outputs(of, desired));
         }
@@ -363,6 +402,9 @@ impl<'a> Draft<'a> {
         let mut reported = Vec::new();
         let mut problems = Vec::new();
         for required in &self.program.requirements {
+            if self.keeps(&required.value) {
+                continue;
+            }
             let Err(error) = required.value.resolve(&|id: NodeId| outputs.get(id.0 as usize))
             else {
                 continue;
@@ -396,7 +438,7 @@ impl<'a> Draft<'a> {
         let peers = Peers::of(self.program);
         for (index, decision) in self.program.graph.node_indices().zip(&self.decisions) {
             let Some(decision) = decision else { continue };
-            if self.failures.contains_key(&index) {
+            if self.failures.contains_key(&index) || !self.is_chosen(index) {
                 continue;
             }
             let node = &self.program.graph[index];
@@ -410,26 +452,6 @@ impl<'a> Draft<'a> {
             (self.facts.validate)(&mut check, &decision.provider, node.kind.name());
         }
         self.problems = problems;
-    }
-
-    fn exports(&mut self, reported: &[ExprError]) -> Value {
-        let outputs = &self.outputs;
-        let mut map = Map::new();
-        for (name, expr) in &self.program.exports {
-            match expr.resolve(&|id: NodeId| outputs.get(id.0 as usize)) {
-                Ok(value) => {
-                    map.insert(name.clone(), value);
-                }
-                Err(error) if reported.contains(&error) => {}
-                Err(error) => self.problems.push(Problem {
-                    address: "".into(),
-                    field: Some(name.clone()),
-                    message: error.to_string(),
-                    declared_at: "its export".to_owned(),
-                }),
-            }
-        }
-        Value::Map(map)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::{Missing, Move, UnknownAddress};
 use crate::{
     declare::{Problem, error_list},
     hook::MissingHook,
@@ -38,19 +39,57 @@ pub enum PlanError {
     /// Unique values would have to change hands in a way that no order of steps allows.
     #[error(
         "no order of steps lets these unique values change hands:{}\nfree one of them in a run of its own, or have one of these resources replaced",
-        takeover_list(takeovers)
+        list(takeovers)
     )]
     Exchange {
         /// Who takes what from whom.
         takeovers: Vec<Takeover>,
     },
     /// Steps have hooks that the engine does not know; all of them are listed.
-    #[error(
-        "{} hook(s) are not there:{}", missing.len(), hook_list(missing)
-    )]
+    #[error("{} hook(s) are not there:{}", missing.len(), list(missing))]
     MissingHooks {
         /// Which.
         missing: Vec<MissingHook>,
+    },
+    /// Objects have other addresses than they are recorded at, and the plan is narrowed: part of them
+    /// would move.
+    #[error(
+        "the plan is narrowed, and {} object(s) have moved, which has to be recorded first:{}",
+        moves.len(),
+        list(moves)
+    )]
+    Moving {
+        /// What moved, and where to.
+        moves: Vec<Move>,
+    },
+    /// Addresses that were asked for are of nothing that is declared or recorded; all are listed.
+    #[error("there is nothing of {} address(es):{}", unknown.len(), list(unknown))]
+    UnknownAddresses {
+        /// Each, with the one that was probably meant.
+        unknown: Vec<UnknownAddress>,
+    },
+    /// Addresses were asked for of which nothing is left by what is excluded; all are listed.
+    #[error(
+        "nothing is left of {} address(es) without {}, which they are or need:{}",
+        addresses.len(),
+        excludes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        list(addresses)
+    )]
+    Excluded {
+        /// The targets, and what was to be replaced.
+        addresses: Vec<Address>,
+        /// What was to be left out.
+        excludes: Vec<Address>,
+    },
+    /// A narrowed plan leaves out what it can not do without; all of it is listed.
+    #[error(
+        "the plan is narrowed, and leaves out {} resource(s) that it can not do without:{}",
+        missing.len(),
+        list(missing)
+    )]
+    LeftOut {
+        /// What is missing, and why.
+        missing: Vec<Missing>,
     },
     /// No provider has the type.
     #[error("no provider is there for `{kind}` at {address}: add one that has it to the engine")]
@@ -138,12 +177,8 @@ impl fmt::Display for Takeover {
     }
 }
 
-fn hook_list(missing: &[MissingHook]) -> String {
-    missing.iter().map(|hook| format!("\n  - {hook}")).collect()
-}
-
-fn takeover_list(takeovers: &[Takeover]) -> String {
-    takeovers.iter().map(|takeover| format!("\n  - {takeover}")).collect()
+fn list(of: &[impl fmt::Display]) -> String {
+    of.iter().map(|line| format!("\n  - {line}")).collect()
 }
 
 fn lines(addresses: &[(Address, String)]) -> String {

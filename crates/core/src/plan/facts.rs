@@ -13,7 +13,7 @@ use crate::{
     value::Value,
 };
 
-use super::{Moves, Recovered};
+use super::{Moves, Recovered, narrow::Selection};
 
 /// What was seen of one recorded object.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +44,8 @@ pub(crate) enum Want {
     Program,
     /// Nothing at all.
     Nothing,
+    /// What is there, in the records; nothing that is there changes.
+    Records,
 }
 
 /// An update of an earlier run whose end nobody saw.
@@ -53,6 +55,8 @@ pub(crate) struct Uncertain {
     pub(crate) inputs: Value,
     /// What its object needs, if it reached it.
     pub(crate) depends_on: Vec<ResourceId>,
+    /// The host that its object lives on, if it reached it.
+    pub(crate) deleted_with: Option<ResourceId>,
 }
 
 /// The name of the provider of a kind, by the options of its declaration and by its row.
@@ -61,6 +65,8 @@ pub(crate) type ProviderOf<'a> = dyn Fn(&str, &Options, Option<&Record>) -> Opti
 /// Everything that the pure planner knows beside the program.
 pub(crate) struct Facts<'a> {
     pub(crate) want: Want,
+    /// What the plan is about; whatever is left out stays as it is.
+    pub(crate) selection: Selection,
     /// The state, with `repairs` applied already.
     pub(crate) snapshot: Snapshot,
     pub(crate) repairs: Vec<Change>,

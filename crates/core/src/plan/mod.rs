@@ -11,9 +11,12 @@ mod decide;
 mod diff;
 mod drift;
 mod error;
+mod exports;
 mod facts;
 mod moves;
+mod narrow;
 mod order;
+mod refresh;
 mod removals;
 mod render;
 mod replace;
@@ -32,6 +35,8 @@ pub(crate) use facts::{Facts, Uncertain, Want};
 pub use facts::{Observation, RefreshMode};
 pub use moves::Move;
 pub(crate) use moves::{Moves, follow};
+pub use narrow::{Lack, Missing, Narrowed, UnknownAddress};
+pub(crate) use narrow::{Narrow, Selection};
 use serde::{Deserialize, Serialize};
 pub use step::{Action, Reason, Step, StepId};
 
@@ -96,6 +101,13 @@ pub struct PlanData {
     pub skip_hooks: bool,
     /// How many resources stay as they are.
     pub unchanged: usize,
+    /// What it is narrowed to; absent if it is about the whole stack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub narrowed: Option<Narrowed>,
+    /// Whether it only brings the records up to what is there: it has no steps, `drift` says what
+    /// is recorded, and `repairs` are the rows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refresh_only: bool,
 }
 
 /// One object that is not as the last apply left it.
@@ -165,10 +177,14 @@ impl Plan {
     }
 
     /// Whether nothing has to be done: no object changes or has a new address, and no output of the
-    /// stack changes.
+    /// stack changes. Of a plan that only refreshes: whether no record changes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.steps().next().is_none() && self.data.moves.is_empty() && !self.data.exports_change()
+        let unwritten = self.data.refresh_only && !self.data.repairs.is_empty();
+        self.steps().next().is_none()
+            && self.data.moves.is_empty()
+            && !self.data.exports_change()
+            && !unwritten
     }
 
     /// How many resources it does what to.

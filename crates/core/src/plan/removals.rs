@@ -30,7 +30,8 @@ pub(super) fn decide(draft: &mut Draft<'_>) -> Vec<Removal> {
         .collect();
     let mut removals: Vec<Removal> = Vec::new();
     let mut protected = Vec::new();
-    for record in draft.facts.snapshot.records.values() {
+    let chosen = &draft.chosen.selection;
+    for record in draft.facts.snapshot.records.values().filter(|r| chosen.contains(&r.address)) {
         let node = node_of_row.get(&record.id).copied();
         let decision = node.and_then(|node| draft.decisions[node].as_ref());
         let is_gone = draft.facts.observed.get(&record.id) == Some(&Observation::Gone)
@@ -126,6 +127,11 @@ fn go_with_hosts(draft: &Draft<'_>, removals: Vec<Removal>) -> Vec<Removal> {
         // A chain is at most as long as there are rows; a ring in damaged state ends the walk too.
         for _ in 0..records.len() {
             let Some(next) = records.get(&at).and_then(|r| r.options.deleted_with) else { break };
+            // An update whose end nobody saw may have moved it off its host.
+            let sent = draft.facts.uncertain.get(&at);
+            if sent.is_some_and(|sent| sent.deleted_with != Some(next)) {
+                break;
+            }
             let Some(&going) = going.get(&next) else { break };
             host = Some(going);
             at = next;

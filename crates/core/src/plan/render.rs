@@ -30,11 +30,17 @@ impl fmt::Display for Plan {
 
 impl fmt::Display for PlanData {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(narrowed) = &self.narrowed {
+            writeln!(f, "{narrowed}")?;
+        }
         for recovered in &self.recovered {
             writeln!(f, "recovered {}: {}", recovered.address, recovered.found)?;
         }
         for moved in &self.moves {
             writeln!(f, "{moved}")?;
+        }
+        if self.refresh_only {
+            return write_refresh(f, self);
         }
         for warning in &self.warnings {
             writeln!(f, "warning: {warning}")?;
@@ -79,6 +85,26 @@ fn write_step(f: &mut fmt::Formatter<'_>, step: &Step) -> fmt::Result {
         writeln!(f, "      {} more go with it", step.takes_along.len())?;
     }
     Ok(())
+}
+
+/// What a plan records that changes nothing else.
+fn write_refresh(f: &mut fmt::Formatter<'_>, plan: &PlanData) -> fmt::Result {
+    writeln!(f, "refresh only: what is there is recorded, and nothing else changes")?;
+    for drift in &plan.drift {
+        let (symbol, why) =
+            if drift.gone { ("×", "  (it is gone from the cloud)") } else { ("~", "") };
+        writeln!(f, "  {symbol} {:<40} {}{why}", drift.address, drift.kind)?;
+        for field in &drift.fields {
+            writeln!(f, "      {}: {} -> {}", field.path, Shown(&field.old), Shown(&field.new))?;
+        }
+    }
+    write_exports(f, plan)?;
+    let gone = plan.drift.iter().filter(|drift| drift.gone).count();
+    let differs = plan.drift.len() - gone;
+    match plan.drift.len() {
+        0 => writeln!(f, "nothing to record, {} unchanged", plan.unchanged),
+        _ => writeln!(f, "{differs} to record, {gone} to drop, {} unchanged", plan.unchanged),
+    }
 }
 
 fn write_exports(f: &mut fmt::Formatter<'_>, plan: &PlanData) -> fmt::Result {

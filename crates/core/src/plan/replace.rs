@@ -11,6 +11,7 @@ use super::{
 use crate::{
     declare::{Node, NodeKind},
     expr::NodeId,
+    provider::Seen,
     schema::{Field, ResourceType},
     state::{Record, Status},
     value::{Segment, Value},
@@ -102,12 +103,14 @@ impl Draft<'_> {
 
     /// Whether the new object would have the same unique key as the old one, or a block of addresses
     /// that overlaps its, which can not be. All
-    /// unique fields of a type are one key; what the cloud chooses it chooses anew.
+    /// unique fields of a type are one key; what the cloud chooses it chooses anew. An update whose
+    /// end nobody saw, or another hand, may have given the old one a key that was never recorded.
     pub(super) fn keeps_unique(
         &self,
         of: &ResourceType,
         node: &Node,
         row: &Record,
+        seen: Option<&Seen>,
         desired: &Value,
     ) -> bool {
         let wanted =
@@ -117,10 +120,12 @@ impl Draft<'_> {
             && unique.all(|field| {
                 let wanted = desired.get(field.name).unwrap_or(&Value::Null);
                 let had = row.inputs.get(field.name).unwrap_or(&Value::Null);
+                let has = seen.and_then(|seen| seen.inputs.get(field.name)).unwrap_or(had);
                 if !wanted.is_known() {
                     return !self.is_new_id(node, field.name);
                 }
-                !(wanted.is_null() && field.defaulted) && clash(field, had, wanted)
+                let clashes = clash(field, had, wanted) || clash(field, has, wanted);
+                !(wanted.is_null() && field.defaulted) && clashes
             })
     }
 

@@ -10,7 +10,7 @@ use crate::{
     engine::Engine,
     engine::check_hooks,
     gather::Gatherer,
-    plan::{Plan, Want},
+    plan::{Narrow, Plan, Want},
     provider::{BoxFuture, Provider},
     stack::Stack,
     state::Snapshot,
@@ -184,6 +184,15 @@ async fn anew(
     request.refresh = asked.refresh;
     request.replace = asked.replace.iter().cloned().collect();
     request.skip_hooks = asked.skip_hooks;
+    if asked.refresh_only {
+        request.want = Want::Records;
+    }
+    request.narrow = Narrow {
+        targets: asked.targets.clone(),
+        excludes: asked.excludes.clone(),
+        dependencies: asked.target_dependencies,
+        dependents: asked.target_dependents,
+    };
     let plan = request.await?;
     let problems = stale::beyond(document, &plan);
     match problems.is_empty() {

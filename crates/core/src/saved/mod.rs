@@ -64,6 +64,21 @@ pub struct Asked {
     /// Whether no hook runs.
     #[serde(default)]
     pub skip_hooks: bool,
+    /// The addresses that it is about; all, if there are none.
+    #[serde(default)]
+    pub targets: Vec<Address>,
+    /// The addresses that it leaves out.
+    #[serde(default)]
+    pub excludes: Vec<Address>,
+    /// Whether it is about what the targets need, too.
+    #[serde(default)]
+    pub target_dependencies: bool,
+    /// Whether it is about what needs the targets, too.
+    #[serde(default)]
+    pub target_dependents: bool,
+    /// Whether it only brings the records up to what is there.
+    #[serde(default)]
+    pub refresh_only: bool,
 }
 
 /// What a plan was made with, beside its program and the state.

@@ -3,7 +3,7 @@
 //! What a function of the user's does is not to be seen from its place in the source. What it makes
 //! of the values that were known when the plan was made is: it is computed again, and compared.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use petgraph::graph::NodeIndex;
 
@@ -23,10 +23,13 @@ static NULL: Value = Value::Null;
 /// Everything that the program computes otherwise than the plan knows it; `snapshot` is the state
 /// with the plan's repairs.
 pub(super) fn differences(program: &Program, plan: &PlanData, snapshot: &Snapshot) -> Vec<Problem> {
-    if plan.exports.is_null() {
-        // Of what is destroyed nothing is computed.
+    if plan.exports.is_null() || plan.refresh_only {
+        // Of what is destroyed nothing is computed, and records are what is there.
         return Vec::new();
     }
+    let narrowed = plan.narrowed.as_ref();
+    let left_out: HashSet<&Address> = narrowed.into_iter().flat_map(|it| &it.left_out).collect();
+    let kept: HashSet<&String> = narrowed.into_iter().flat_map(|it| &it.kept_outputs).collect();
     let forward = plan.steps.iter().filter(|step| is_forward(step));
     let steps: HashMap<&Address, &Step> = forward.map(|step| (&step.address, step)).collect();
     let current = snapshot.records.values().filter(|row| row.role == Role::Current);
@@ -51,6 +54,10 @@ pub(super) fn differences(program: &Program, plan: &PlanData, snapshot: &Snapsho
             },
         };
         outputs.push(reported.unwrap_or(Value::Unknown));
+        if left_out.contains(&node.address) {
+            // It stays as it is recorded, whatever the program says.
+            continue;
+        }
         match (planned, computed) {
             (Some(planned), Ok(computed)) => compare(node, planned, &computed, &mut problems),
             (None, _) => {
@@ -60,7 +67,7 @@ pub(super) fn differences(program: &Program, plan: &PlanData, snapshot: &Snapsho
             (_, Err(message)) => problems.push(problem(node, None, message)),
         }
     }
-    for (name, expr) in &program.exports {
+    for (name, expr) in program.exports.iter().filter(|(name, _)| !kept.contains(name)) {
         let planned = plan.exports.get(name).unwrap_or(&NULL);
         let computed = expr.resolve(&|id: NodeId| outputs.get(id.0 as usize));
         let message = match computed {

@@ -9,8 +9,8 @@ use std::{
 
 use formwork_core::{
     Changes, Context, CreateError, Declaration, Deletion, Engine, FoundBy, Known, Lifecycle,
-    Observed, Outputs, ProviderError, RefreshMode, Registry, Resource, Scope, Settled, Stack,
-    testing::MemoryStore, value::Value,
+    Observed, Outputs, PlanRequest, ProviderError, RefreshMode, Registry, Resource, Scope, Settled,
+    Stack, testing::MemoryStore, value::Value,
 };
 use serde::{Deserialize, Serialize};
 
@@ -288,16 +288,33 @@ impl Office {
         self.up_with(declare, RefreshMode::List).await
     }
 
+    /// Records what is there, and returns the plan that said so.
+    pub(crate) async fn refresh(
+        &self,
+        declare: impl FnOnce(&mut Scope<'_>),
+    ) -> Result<String, String> {
+        self.up_asking(declare, |request| request.refresh(RefreshMode::None).refresh_only()).await
+    }
+
+    /// Plans with something asked for, and applies.
+    pub(crate) async fn up_asking(
+        &self,
+        declare: impl FnOnce(&mut Scope<'_>),
+        ask: impl FnOnce(PlanRequest<'_>) -> PlanRequest<'_>,
+    ) -> Result<String, String> {
+        let (engine, stack) = (self.engine(), Stack::new("t", declare).unwrap());
+        let plan = ask(engine.plan(&stack)).await.map_err(|e| e.to_string())?;
+        let text = plan.to_string();
+        engine.apply(plan).await.map_err(|error| format!("{text}\n{error}"))?;
+        Ok(text)
+    }
+
     pub(crate) async fn up_with(
         &self,
         declare: impl FnOnce(&mut Scope<'_>),
         refresh: RefreshMode,
     ) -> Result<String, String> {
-        let (engine, stack) = (self.engine(), Stack::new("t", declare).unwrap());
-        let plan = engine.plan(&stack).refresh(refresh).await.map_err(|e| e.to_string())?;
-        let text = plan.to_string();
-        engine.apply(plan).await.map_err(|error| format!("{text}\n{error}"))?;
-        Ok(text)
+        self.up_asking(declare, |request| request.refresh(refresh)).await
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<Document> {

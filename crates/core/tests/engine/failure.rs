@@ -1,7 +1,8 @@
 //! Failures: what goes on, what is skipped, what is never lost.
 
 use formwork_core::{
-    ApplyError, CancelToken, Event, Scope,
+    Address, ApplyError, CancelToken, Event, Scope,
+    state::Status,
     testing::{Fault, Op, Resumable, Thing},
 };
 
@@ -35,6 +36,78 @@ async fn independent_work_goes_on_and_dependents_are_skipped() {
     // A failed create still prunes what nobody wants.
     assert_eq!(world.cloud.ids(), ["free#1"]);
     assert_eq!(world.settle(program).await, ["create a", "create b", "create c"]);
+}
+
+#[tokio::test]
+async fn a_delete_that_fails_keeps_what_it_needs_and_nothing_else() {
+    let world = World::new();
+    let program = |scope: &mut Scope<'_>| {
+        let dep = scope.add("dep", thing(&[]));
+        scope.add("failing", thing(&[&dep]));
+        let x = scope.add("x", thing(&[]));
+        scope.add("y", thing(&[&x]));
+        scope.add("z", thing(&[]));
+    };
+    world.settle(program).await;
+    world.cloud.fail(Op::Delete, "failing", 1, Fault::Refuse);
+    assert!(world.destroy().await.is_err());
+    assert_eq!(world.cloud.ids(), ["dep#1", "failing#1"]);
+    assert_eq!(world.destroy().await.unwrap(), ["delete failing", "delete dep"]);
+}
+
+/// With one call at a time, so that what comes after the failure was not started before it.
+#[tokio::test]
+async fn a_run_that_is_to_stop_at_an_error_starts_nothing_after_it() {
+    for goes_on in [false, true] {
+        let mut world = World::new();
+        world.parallelism = 1;
+        world
+            .settle(|scope| {
+                scope.add("orphan", thing(&[]));
+            })
+            .await;
+        let program = |scope: &mut Scope<'_>| {
+            let a = scope.add("a", thing(&[]));
+            scope.add("user", thing(&[&a]));
+            scope.add("free", thing(&[]));
+        };
+        world.cloud.fail(Op::Create, "a", 1, Fault::Refuse);
+        let plan = world.plan(program).await;
+        let run = world.engine().apply(plan).continue_on_error(goes_on).await;
+        let Err(ApplyError::Failed(report)) = run.map(|_| ()) else { panic!("no failure") };
+        world.check();
+        let skipped: Vec<_> = report
+            .skipped
+            .iter()
+            .map(|skip| (skip.address.as_str(), skip.because.as_ref().map(Address::as_str)))
+            .collect();
+        if goes_on {
+            assert_eq!((report.done, skipped), (2, vec![("user", Some("a"))]));
+            assert_eq!(world.cloud.ids(), ["free#1"]);
+        } else {
+            let expected = vec![("user", Some("a")), ("free", None), ("orphan", None)];
+            assert_eq!((report.done, skipped), (0, expected));
+            assert_eq!(world.cloud.ids(), ["orphan#1"]);
+        }
+        world.settle(program).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_started_is_finished_when_a_run_stops_at_an_error() {
+    let world = World::new();
+    world.cloud.slow(3);
+    let program = |scope: &mut Scope<'_>| {
+        scope.add("a", thing(&[]));
+        scope.add("slow", thing(&[]));
+    };
+    world.cloud.fail(Op::Create, "a", 1, Fault::Refuse);
+    let plan = world.plan(program).await;
+    assert!(world.engine().apply(plan).continue_on_error(false).await.is_err());
+    world.check();
+    let rows: Vec<_> = world.state().records.into_values().map(|row| row.status).collect();
+    assert_eq!(rows, [Status::Ready]);
+    assert_eq!(world.settle(program).await, ["create a"]);
 }
 
 #[tokio::test]

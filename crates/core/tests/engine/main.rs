@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
+mod asked;
 mod basics;
 mod bounds;
 mod crash;
@@ -9,13 +10,17 @@ mod document;
 mod drift;
 mod failure;
 mod hooks;
+mod left_out;
 mod moves;
 mod order;
 mod partial;
 mod places;
 mod random;
+mod random_targets;
+mod refresh;
 mod replacement;
 mod saved;
 mod store;
+mod targets;
 mod upgrade;
 mod world;

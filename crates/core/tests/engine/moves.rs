@@ -356,6 +356,58 @@ async fn a_crash_at_any_write_leaves_all_moves_or_none() {
     }
 }
 
+#[tokio::test]
+async fn a_part_of_a_stack_waits_for_the_moves_of_the_whole() {
+    let world = World::new();
+    world
+        .settle(|scope| {
+            scope.add("a", thing(&[]));
+            scope.add("x", thing(&[]));
+        })
+        .await;
+    let moved = |scope: &mut Scope<'_>| {
+        scope.add("b", thing(&[]).moved_from("a"));
+        scope.add("x", fixed("1", None));
+    };
+    let before = world.state();
+    let stack = World::stack(moved);
+    for target in ["x", "b"] {
+        let error = world.engine().plan(&stack).target(target).await.err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            "the plan is narrowed, and 1 object(s) have moved, which has to be recorded first:\
+             \n  - moved a -> b"
+        );
+    }
+    assert_eq!(world.state(), before);
+    world.settle(moved).await;
+    // What moved once is history, and a part is a part again.
+    let again = world.engine().plan(&stack).target("b").await.unwrap();
+    assert!(again.is_empty(), "{again}");
+    // A create that was cut off may have left an object at the old address.
+    let world = World::new();
+    world.cloud.fail(Op::Create, "a", 1, Fault::LoseAnswer);
+    world.up(|scope| drop(scope.add("a", thing(&[])))).await.unwrap_err();
+    let moved = |scope: &mut Scope<'_>| drop(scope.add("b", thing(&[]).moved_from("a")));
+    let error = world.engine().plan(&World::stack(moved)).target("b").await.err().unwrap();
+    assert!(error.to_string().contains("moved a -> b"), "{error}");
+    world.settle(moved).await;
+    assert_eq!(world.cloud.ids(), ["a#1"]);
+}
+
+#[tokio::test]
+async fn records_are_refreshed_at_their_new_addresses() {
+    let world = World::new();
+    world.settle(|scope| drop(scope.add("a", thing(&[])))).await;
+    world.cloud.edit("a#1", "label", "by hand".into());
+    let moved = |scope: &mut Scope<'_>| drop(scope.add("b", thing(&[]).moved_from("a")));
+    let plan = world.engine().plan(&World::stack(moved)).refresh_only().await.unwrap();
+    assert!(!plan.is_empty() && plan.steps().count() == 0, "{plan}");
+    assert_eq!(world.apply(plan).await.unwrap(), Vec::<String>::new());
+    assert_eq!(places(&world), here(&[("b", "a#1")]));
+    assert_eq!(world.settle(moved).await, ["update b"]);
+}
+
 /// How many objects there are: another answer in every run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Inputs)]
 struct Census {

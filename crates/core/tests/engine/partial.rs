@@ -136,3 +136,20 @@ async fn a_guest_whose_address_gets_another_type_while_it_goes_leaves_one_curren
         })
         .await;
 }
+
+#[tokio::test]
+async fn a_guest_that_a_cut_off_update_may_have_moved_off_its_host_is_deleted_by_itself() {
+    for fault in [Fault::LoseAnswer, Fault::LoseRequest] {
+        let world = World::new();
+        world
+            .settle(|s| {
+                let host = s.add("host", thing(&[]));
+                s.add("guest", thing(&[&host]).deleted_with(&host));
+            })
+            .await;
+        world.cloud.fail(Op::Update, "guest", 1, fault);
+        let moved = world.up(|s| drop(s.add("guest", thing(&[])))).await;
+        assert!(moved.is_err());
+        assert_eq!(world.destroy().await.unwrap(), ["delete guest", "delete host"]);
+    }
+}

@@ -81,3 +81,32 @@ async fn the_row_of_a_newer_version_is_refused() {
     let error = office.up(old).await.unwrap_err();
     assert!(error.contains("newer program: version 2"), "{error}");
 }
+
+#[tokio::test]
+async fn a_part_upgrades_its_own_rows_and_those_that_it_reads() {
+    let mut office = Office::new();
+    office
+        .up(|s| {
+            for name in ["read", "own", "other"] {
+                s.add(name, Document::new(name).text("x"));
+            }
+        })
+        .await
+        .unwrap();
+    office.newer = true;
+    let program = |s: &mut Scope<'_>| {
+        let newer = |name: &str| Newer { key: name.into(), body: "x".into() };
+        let read = s.add("read", newer("read"));
+        let body = read.door.map(|door| format!("door {door}"));
+        s.add("own", Newer::builder().key("own").body(body).build());
+        s.add("other", newer("other"));
+    };
+    office.up_asking(program, |p| p.target("own")).await.unwrap();
+    let rows = office.store.snapshot("t").records.into_values();
+    let mut versions: Vec<_> = rows.map(|row| (row.address.to_string(), row.version)).collect();
+    versions.sort();
+    assert_eq!(versions, [("other".into(), 1), ("own".into(), 2), ("read".into(), 2)]);
+    assert!(office.get("own").unwrap().text.unwrap().starts_with("door "));
+    office.up(program).await.unwrap();
+    assert!(office.up(program).await.unwrap().contains("nothing to do, 3 unchanged"));
+}

@@ -3,7 +3,7 @@
 use formwork_core::{
     ApplyError, Engine, Plan, Scope, Seed, Stack,
     state::Snapshot,
-    testing::{Cloud, MemoryStore, check_invariants, provider},
+    testing::{Cloud, MemoryStore, Object, check_invariants, provider},
 };
 
 pub(crate) struct World {
@@ -40,7 +40,7 @@ impl World {
         Stack::new("t", declare).unwrap()
     }
 
-    fn seed(&self) -> Seed {
+    pub(crate) fn seed(&self) -> Seed {
         self.runs.set(self.runs.get() + 1);
         Seed::fixed(self.runs.get())
     }
@@ -106,10 +106,19 @@ impl World {
     pub(crate) fn check(&self) {
         let lost: Vec<&str> = self.lost.iter().map(String::as_str).collect();
         // What lives on a host is gone with it, though the modelled cloud does not know.
-        let objects = self.cloud.objects();
-        let dead = |id: &&String| objects[*id].refs.iter().any(|host| !objects.contains_key(host));
-        let dead = objects.keys().filter(dead);
-        let kept: Vec<&str> = self.kept.iter().chain(dead).map(String::as_str).collect();
+        let mut alive = self.cloud.objects();
+        let mut kept = self.kept.clone();
+        loop {
+            let dead = |object: &Object| object.refs.iter().any(|host| !alive.contains_key(host));
+            let dead: Vec<String> =
+                alive.iter().filter(|(_, at)| dead(at)).map(|(id, _)| id.clone()).collect();
+            if dead.is_empty() {
+                break;
+            }
+            alive.retain(|id, _| !dead.contains(id));
+            kept.extend(dead);
+        }
+        let kept: Vec<&str> = kept.iter().map(String::as_str).collect();
         check_invariants(&self.state(), &self.cloud, &lost, &kept);
         self.store.check_replay();
     }

@@ -11,7 +11,7 @@ use petgraph::graph::NodeIndex;
 
 use super::{
     super::{
-        Action, Observation, PlanError, StepId, Takeover,
+        Action, Lack, Missing, Observation, PlanError, StepId, Takeover,
         canonical::Canonical,
         decide::Decision,
         diff::{Against, same},
@@ -22,6 +22,7 @@ use super::{
     soft::{Soft, Weight, choose, components, topological},
 };
 use crate::{
+    identity::ResourceId,
     schema::{Field, Schema},
     state::{Record, Status},
     value::Value,
@@ -48,6 +49,8 @@ struct Hands {
     wanted: u32,
     freed: Option<StepId>,
     taken: Option<(StepId, &'static Schema)>,
+    /// The row that has it and would let go of it, if it were not left out.
+    kept: Option<ResourceId>,
 }
 
 impl Arrangement<'_> {
@@ -97,16 +100,52 @@ impl Arrangement<'_> {
         Ok(nodes.into_iter().zip(kept).filter(|(_, kept)| !kept).map(|(node, _)| node).collect())
     }
 
-    fn handovers(&self, removals: &[Removal]) -> Vec<Handover> {
+    /// Who has a key that a step takes, would let go of it, and is left out.
+    pub(super) fn holders_left_out(&self, removals: &[Removal]) -> Vec<Missing> {
+        let records = &self.draft.facts.snapshot.records;
+        let missing = |(had, wanted): (Hands, Hands)| {
+            let (kept, (takes, schema)) = (had.kept?, wanted.taken?);
+            let fields = unique(schema).map(|field| field.name.to_owned()).collect();
+            let taker = self.steps[takes.index()].address.clone();
+            let address = records.get(&kept)?.address.clone();
+            Some(Missing { address, why: Lack::Has { fields, taker } })
+        };
+        let keys = self.keys(removals);
+        let mut missing: Vec<Missing> =
+            keys.values().flat_map(in_the_way).filter_map(missing).collect();
+        missing.sort_by(|a, b| a.address.cmp(&b.address));
+        missing
+    }
+
+    fn keys(&self, removals: &[Removal]) -> Keys<'_> {
         let draft = self.draft;
         let records = &draft.facts.snapshot.records;
         let mut keys = Keys::new();
+        for record in draft.removable_left_out() {
+            let of = (draft.facts.types)(&record.provider, &record.kind);
+            if let Some((key, block)) = of.and_then(|of| self.key_of(record, of.inputs)) {
+                let hands = keys.entry(key).or_default().entry(block).or_default();
+                hands.had += 1;
+                hands.kept = Some(record.id);
+            }
+        }
         for (node, decision) in draft.decisions.iter().enumerate() {
             let Some(decision) = decision else { continue };
             let schema = draft.program.graph[NodeIndex::new(node)].kind.inputs();
             let row = records.get(&decision.id);
             let held = row.and_then(|row| self.key_of(row, schema));
             let wanted = self.wanted_key(node, decision, row, schema);
+            if !draft.is_chosen(NodeIndex::new(node)) {
+                // It has what it has, whatever the program wants for it.
+                let lets_go = held != wanted;
+                if let (Some((key, block)), Some(row)) = (held, row) {
+                    let hands = keys.entry(key).or_default().entry(block).or_default();
+                    hands.had += 1;
+                    hands.wanted += u32::from(!lets_go);
+                    hands.kept = Some(row.id).filter(|_| lets_go);
+                }
+                continue;
+            }
             let step = self.of_node[node].filter(|_| held != wanted);
             if let Some((key, block)) = held {
                 let hands = keys.entry(key).or_default().entry(block).or_default();
@@ -128,6 +167,10 @@ impl Arrangement<'_> {
                 hands.freed = Some(self.of_row[&removal.row]);
             }
         }
+        keys
+    }
+
+    fn handovers(&self, removals: &[Removal]) -> Vec<Handover> {
         let handover = |(had, wanted): (Hands, Hands)| {
             let (frees, (takes, schema)) = (had.freed?, wanted.taken?);
             // Where two have the same value at one time, it is not that value which is unique.
@@ -137,6 +180,7 @@ impl Arrangement<'_> {
             let fields = unique(schema).map(|field| field.name.to_owned()).collect();
             (!shared && !own).then_some(Handover { frees, takes, fields })
         };
+        let keys = self.keys(removals);
         let mut handovers: Vec<Handover> =
             keys.values().flat_map(in_the_way).filter_map(handover).collect();
         handovers.sort_unstable_by_key(|handover| (handover.takes, handover.frees));

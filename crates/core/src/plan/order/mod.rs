@@ -18,7 +18,7 @@ use self::{
     soft::{Soft, Weight, choose, components, topological},
 };
 use super::{
-    Action, Observation, PlanError, Step, StepId,
+    Action, Missing, Observation, PlanError, Step, StepId,
     decide::{Decision, Draft},
     removals::Removal,
 };
@@ -51,17 +51,16 @@ pub(super) enum Arranged {
     DeleteFirst(Vec<usize>),
 }
 
+/// Who is left out of a narrowed plan and has a unique value that a step of it takes.
+pub(super) fn holders_left_out(draft: &Draft<'_>, removals: &[Removal]) -> Vec<Missing> {
+    let mut arrangement = Arrangement::new(draft);
+    arrangement.forward();
+    arrangement.removals(&Users::of_all(draft.facts), removals);
+    arrangement.holders_left_out(removals)
+}
+
 pub(super) fn arrange(draft: &Draft<'_>, removals: &[Removal]) -> Result<Arranged, PlanError> {
-    let mut arrangement = Arrangement {
-        draft,
-        steps: Vec::new(),
-        weights: Vec::new(),
-        of_node: vec![None; draft.decisions.len()],
-        of_row: HashMap::new(),
-        node_of_row: HashMap::new(),
-        behind: HashMap::new(),
-        soft: Vec::new(),
-    };
+    let mut arrangement = Arrangement::new(draft);
     arrangement.forward();
     let forward = arrangement.steps.len();
     let mut users = None;
@@ -79,6 +78,21 @@ pub(super) fn arrange(draft: &Draft<'_>, removals: &[Removal]) -> Result<Arrange
     }
     let order = arrangement.settle(users.as_ref(), removals)?;
     Ok(Arranged::Steps(finish(arrangement.steps, &arrangement.weights, &order, forward)))
+}
+
+impl<'d> Arrangement<'d> {
+    fn new(draft: &'d Draft<'d>) -> Self {
+        Self {
+            draft,
+            steps: Vec::new(),
+            weights: Vec::new(),
+            of_node: vec![None; draft.decisions.len()],
+            of_row: HashMap::new(),
+            node_of_row: HashMap::new(),
+            behind: HashMap::new(),
+            soft: Vec::new(),
+        }
+    }
 }
 
 impl Arrangement<'_> {
