@@ -311,7 +311,8 @@ async fn while_one_goes(
 ) -> Result<ProviderError, ProviderError> {
     let taken = error.code.as_deref() == Some("Resource.AlreadyAssociated");
     let Some(subnet) = inputs.subnet_id.as_ref().filter(|_| taken) else { return Ok(error) };
-    let there = all(clients, "subnet-id", vec![subnet.to_string()]).await?;
+    let there = all(clients, "subnet-id", vec![subnet.to_string()]);
+    let Ok(there) = there.await else { return Ok(error) };
     let going = |it: &types::NatGateway| it.state() == Some(&types::NatGatewayState::Deleting);
     let Some(going) = there.iter().find(|gateway| going(gateway)) else { return Ok(error) };
     let id = going.nat_gateway_id().unwrap_or("another gateway");

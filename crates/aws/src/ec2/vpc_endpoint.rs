@@ -424,7 +424,8 @@ async fn while_one_goes(
     if !matches!(error.kind, ErrorKind::Invalid | ErrorKind::Conflict) {
         return Ok(error);
     }
-    let there = all(clients, "vpc-id", vec![inputs.vpc_id.to_string()]).await?;
+    let there = all(clients, "vpc-id", vec![inputs.vpc_id.to_string()]);
+    let Ok(there) = there.await else { return Ok(error) };
     let going = there.iter().find(|it| {
         is_in(it, "deleting") && it.service_name.is_some() && it.service_name == inputs.service_name
     });

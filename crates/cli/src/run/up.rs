@@ -45,7 +45,7 @@ pub(super) async fn run(
         run.console.human("Recorded.\n");
         return Ok(Exit::Done);
     }
-    match plan.data().exports.is_null() {
+    match plan.removes_all() {
         // A program may have saved a plan to remove everything.
         true => approve::destruction(run, &session, &plan).await?,
         false => approve::changes(run, &session, &plan).await?,

@@ -41,7 +41,8 @@ pub(crate) fn points(action: Action) -> &'static [HookPoint] {
     };
     match action {
         Action::Create => &[BeforeCreate, AfterCreate, OnError],
-        Action::Update => &[BeforeUpdate, AfterUpdate, OnError],
+        // An update may finish a create.
+        Action::Update => &[BeforeUpdate, AfterUpdate, AfterCreate, OnError],
         Action::Settle => &[AfterCreate, AfterUpdate, OnError],
         Action::Delete => &[BeforeDelete, AfterDelete, OnError],
         Action::Record | Action::Forget | Action::Join => &[],
@@ -174,7 +175,7 @@ impl Executor<'_> {
             // What turned out to need no call has nothing that came after it.
             _ if !called => return false,
             Action::Create => HookPoint::AfterCreate,
-            Action::Settle if first => HookPoint::AfterCreate,
+            Action::Settle | Action::Update if first => HookPoint::AfterCreate,
             Action::Update | Action::Settle => HookPoint::AfterUpdate,
             Action::Delete => HookPoint::AfterDelete,
             Action::Record | Action::Forget | Action::Join => return false,

@@ -298,7 +298,9 @@ impl Executor<'_> {
                 // Part of it may have been done; the next plan compares with what is there, and
                 // looks again whether it is ready.
             }
-            _ => self.close(step.id),
+            // Without a call of this run, what is open is of an earlier one, and as it was.
+            _ if self.running(id).again.is_some() => self.close(step.id),
+            _ => {}
         }
         self.progress[id.index()] = Progress::Failed;
         self.running.remove(&id);

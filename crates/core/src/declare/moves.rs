@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use petgraph::{
-    algo::tarjan_scc,
+    algo::kosaraju_scc,
     graph::{DiGraph, NodeIndex},
 };
 
@@ -60,6 +60,9 @@ impl Program {
             let Some((rule, next)) = fits.max_by_key(|(rule, _)| rule.from.len()) else { break };
             rules.push(rule);
             at = next;
+            if at == *address {
+                return None;
+            }
             if self.declares(at.as_str(), kind) {
                 return Some((at, rules));
             }
@@ -113,12 +116,16 @@ impl Program {
         }
         for one in next.node_indices() {
             for other in next.node_indices() {
-                if next[other].carries(next[one].to.as_str()).is_some() {
+                let (to, from) = (&next[one].to, next[other].from.as_str());
+                // What comes to a place may go on from there, or from inside of it.
+                if next[other].carries(to.as_str()).is_some()
+                    || Address::new(from).is_inside(to.as_str())
+                {
                     next.add_edge(one, other, ());
                 }
             }
         }
-        let rounds = tarjan_scc(&next).into_iter().filter(|round| round.len() > 1);
+        let rounds = kosaraju_scc(&next).into_iter().filter(|round| round.len() > 1);
         let problem = |mut round: Vec<NodeIndex>| {
             round.sort_unstable();
             let words = round.iter().map(|i| format!("`{}` to `{}`", next[*i].from, next[*i].to));

@@ -165,7 +165,7 @@ where
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
-        looks += 1;
+        looks += u32::from(error.kind != ErrorKind::Throttled);
     }
 }
 

@@ -187,6 +187,12 @@ impl Plan {
             && !unwritten
     }
 
+    /// Whether it was asked to remove everything, or every target.
+    #[must_use]
+    pub fn removes_all(&self) -> bool {
+        self.made.asked.destroy
+    }
+
     /// How many resources it does what to.
     #[must_use]
     pub fn summary(&self) -> Summary {

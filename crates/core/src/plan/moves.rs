@@ -4,7 +4,7 @@
 //! it belongs; and it is written at once, before the first step.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
 };
 
@@ -14,7 +14,7 @@ use super::PlanError;
 use crate::{
     declare::{Moved, Problem, Program},
     identity::{Address, ResourceId},
-    state::{Change, Pin, Record, Role, Snapshot},
+    state::{Change, Pin, Record, Role, Snapshot, Status},
 };
 
 /// One object that has a new address. Nothing changes in the cloud.
@@ -56,8 +56,10 @@ pub(crate) fn follow(program: &Program, snapshot: &Snapshot) -> Result<Moves, Pl
     let records: BTreeMap<Place<'_>, ResourceId> =
         current.map(|row| ((row.address.as_str(), row.kind.as_str()), row.id)).collect();
     let pins = snapshot.pins.values().map(|pin| (pin.address.as_str(), pin.kind.as_str()));
-    let rows = Tenants::new(program, records.keys().copied());
-    let pins = Tenants::new(program, pins);
+    let absent = snapshot.records.values().filter(|row| row.status == Status::Absent);
+    let gone = absent.map(|row| (row.address.as_str(), row.kind.as_str())).collect();
+    let rows = Tenants::new(program, records.keys().copied(), gone);
+    let pins = Tenants::new(program, pins, BTreeSet::new());
     let mut problems = other_kinds(program, snapshot);
     problems.extend(rows.clashes());
     if !problems.is_empty() {
@@ -75,23 +77,38 @@ pub(crate) fn follow(program: &Program, snapshot: &Snapshot) -> Result<Moves, Pl
 /// Who is at which place, and where each is to go.
 struct Tenants<'p> {
     program: &'p Program,
+    /// The places where only the row of an object is that was deleted: nobody stays there.
+    gone: BTreeSet<Place<'p>>,
     to: BTreeMap<Place<'p>, Option<(Address, Vec<&'p Moved>)>>,
 }
 
 impl<'p> Tenants<'p> {
-    fn new(program: &'p Program, places: impl Iterator<Item = Place<'p>>) -> Self {
+    fn new(
+        program: &'p Program,
+        places: impl Iterator<Item = Place<'p>>,
+        gone: BTreeSet<Place<'p>>,
+    ) -> Self {
         let moved = |(address, kind): Place<'p>| {
             ((address, kind), program.moved(&Address::new(address), kind))
         };
-        Self { program, to: places.map(moved).collect() }
+        Self { program, gone, to: places.map(moved).collect() }
     }
 
-    /// Whether the one at this place goes: if nobody stays where it is to go to. The rules go in no
-    /// circle, so this ends.
+    /// Whether the one at this place goes: if nobody stays where it is to go to.
     fn goes(&self, place: Place<'_>) -> bool {
-        let Some(Some((to, _))) = self.to.get(&place) else { return false };
-        let there = (to.as_str(), place.1);
-        !self.to.contains_key(&there) || self.goes(there)
+        let Some((mut at, kind)) = self.to.get_key_value(&place).map(|(place, _)| *place) else {
+            return false;
+        };
+        // Each of a row of them waits for the next; one that has no end moves nobody.
+        for _ in 0..=self.to.len() {
+            match self.to.get(&(at, kind)) {
+                None => return true,
+                Some(_) if at != place.0 && self.gone.contains(&(at, kind)) => return true,
+                Some(None) => return false,
+                Some(Some((to, _))) => at = to.as_str(),
+            }
+        }
+        false
     }
 
     fn moving(&self) -> BTreeMap<Place<'p>, Address> {
@@ -191,6 +208,16 @@ fn changes(
         // What is left of earlier replacements goes along with the object that took its place.
         if let Some(to) = rows.get(&(record.address.as_str(), record.kind.as_str())) {
             row.address = to.clone();
+        }
+        // One that takes the place of an object that was deleted is the current one there.
+        let taken = |(from, to): (&Place<'_>, &Address)| *to == row.address && from.1 == row.kind;
+        let moved = record.address != row.address;
+        if !moved
+            && row.role == Role::Current
+            && row.status == Status::Absent
+            && rows.iter().any(taken)
+        {
+            row.role = Role::Deposed;
         }
         for (address, _) in &mut row.options.replace_with {
             if let Some(to) = renamed.get(address.as_str()) {

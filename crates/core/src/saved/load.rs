@@ -70,7 +70,8 @@ impl LoadRequest<'_> {
         let snapshot = engine.settings.store.load(&stack).await?;
         check_lineage(&document, &snapshot)?;
         let stale = document.plan.version != snapshot.version;
-        if stale && !allow_stale {
+        // What is recorded instead is what nobody has looked at.
+        if stale && (!allow_stale || document.plan.refresh_only) {
             let (was, now) = (document.plan.version, snapshot.version);
             return Err(LoadPlanError::Stale { stack, was, now });
         }
@@ -95,7 +96,7 @@ impl LoadRequest<'_> {
             repaired.apply(change);
         }
         let mut problems = steps::strangers(providers, &program, &document.plan, &repaired);
-        problems.extend(values::differences(&program, &document.plan, &repaired));
+        problems.extend(values::differences(&program, &document, &repaired));
         refuse(&stack, problems)?;
         check_hooks(&engine.settings, &document.plan)?;
         Ok(Plan { data: document.plan, program, made: Arc::new(made) })

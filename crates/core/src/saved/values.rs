@@ -7,12 +7,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use petgraph::graph::NodeIndex;
 
-use super::shape::shortened;
+use super::{Document, shape::shortened};
 use crate::{
     declare::{Node, NodeKind, Problem, Program},
     expr::NodeId,
     identity::Address,
-    plan::{Action, PlanData, Step, created_outputs, ignored, updated_outputs},
+    plan::{Action, Step, created_outputs, ignored, updated_outputs},
     schema::ResourceType,
     state::{Record, Role, Snapshot},
     value::{Map, Value},
@@ -22,8 +22,13 @@ static NULL: Value = Value::Null;
 
 /// Everything that the program computes otherwise than the plan knows it; `snapshot` is the state
 /// with the plan's repairs.
-pub(super) fn differences(program: &Program, plan: &PlanData, snapshot: &Snapshot) -> Vec<Problem> {
-    if plan.exports.is_null() || plan.refresh_only {
+pub(super) fn differences(
+    program: &Program,
+    document: &Document,
+    snapshot: &Snapshot,
+) -> Vec<Problem> {
+    let plan = &document.plan;
+    if document.asked.destroy || plan.refresh_only {
         // Of what is destroyed nothing is computed, and records are what is there.
         return Vec::new();
     }
@@ -54,7 +59,10 @@ pub(super) fn differences(program: &Program, plan: &PlanData, snapshot: &Snapsho
             },
         };
         outputs.push(reported.unwrap_or(Value::Unknown));
-        if left_out.contains(&node.address) {
+        let asked = |node: &Node| document.answers.iter().any(|pin| pin.address == node.address);
+        let unasked =
+            matches!(node.kind, NodeKind::Lookup { .. }) && narrowed.is_some() && !asked(node);
+        if unasked || left_out.contains(&node.address) {
             // It stays as it is recorded, whatever the program says.
             continue;
         }

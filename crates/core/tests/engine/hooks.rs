@@ -335,6 +335,21 @@ async fn a_run_that_is_stopped_during_a_hook_begins_nothing_after_it() {
     assert_eq!((ran.take(), world.cloud.ids()), (vec!["ran".to_owned()], vec!["a#1".to_owned()]));
 }
 
+#[tokio::test]
+async fn a_create_that_an_update_finishes_is_followed_by_its_own_hook() {
+    let (world, diary) = (World::new(), Diary::default());
+    let engine = engine(&world, &diary, None);
+    let program = |scope: &mut Scope<'_>| {
+        let it = formwork_core::testing::Resumable::builder().label("x").build();
+        scope.add("a", it.hook(HookPoint::AfterCreate, "note"));
+    };
+    world.cloud.fail(Op::Create, "a", 1, Fault::Partial);
+    up(&engine, program).await.unwrap_err();
+    assert_eq!(diary.take(), Vec::<String>::new());
+    up(&engine, program).await.unwrap();
+    assert_eq!(diary.take(), ["a after its create null \"a#1\""]);
+}
+
 /// The process dies while the hook at `point` runs, or after so many writes.
 async fn survives(point: Option<HookPoint>, cut: u64) {
     let mut world = World::new();

@@ -257,6 +257,64 @@ async fn what_can_not_be_meant_is_refused_by_name_all_at_once() {
 }
 
 #[tokio::test]
+async fn a_rule_that_leads_back_into_what_moved_is_refused() {
+    struct Holds(&'static str, Option<&'static str>);
+    impl Component for Holds {
+        type Handle = ();
+        fn declare(self, scope: &mut Scope<'_>) {
+            let it = self.1.into_iter().fold(thing(&[]), formwork_core::Declaration::moved_from);
+            scope.add(self.0, it);
+        }
+    }
+    let stack = Stack::new("t", |scope| {
+        scope.add("b", Holds("x", None).with_options().moved_from("a"));
+        scope.add("a", Holds("c", Some("b/c")));
+    });
+    let error = stack.err().unwrap().to_string();
+    assert!(error.contains("can not be exchanged in one run"), "{error}");
+}
+
+#[tokio::test]
+async fn the_row_of_a_deleted_object_is_in_nobodys_way() {
+    let world = World::new();
+    world
+        .settle(|scope| {
+            scope.add("a", fixed("1", None).delete_first());
+            scope.add("old", fixed("1", None));
+        })
+        .await;
+    world.cloud.fail(Op::Create, "a", 1, Fault::Refuse);
+    world
+        .up(|scope| {
+            scope.add("a", fixed("2", None).delete_first());
+            scope.add("old", fixed("1", None));
+        })
+        .await
+        .unwrap_err();
+    let moved = |scope: &mut Scope<'_>| {
+        scope.add("a", fixed("1", None).moved_from("old"));
+    };
+    assert_eq!(world.settle(moved).await, Vec::<String>::new());
+    assert_eq!(places(&world), here(&[("a", "old#1")]));
+}
+
+#[tokio::test]
+async fn very_many_addresses_shift_by_one() {
+    let world = World::new();
+    let shifted = |by: usize| {
+        move |scope: &mut Scope<'_>| {
+            for i in 0..3000 {
+                let it = thing(&[]);
+                let it = if by == 0 { it } else { it.moved_from(format!("n{i}")) };
+                scope.add(format!("n{}", i + by), it);
+            }
+        }
+    };
+    world.up(shifted(0)).await.unwrap();
+    assert_eq!(world.up(shifted(1)).await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn an_object_that_is_there_already_keeps_its_address_and_the_other_one_is_told() {
     let world = World::new();
     world
@@ -410,14 +468,14 @@ async fn records_are_refreshed_at_their_new_addresses() {
 
 /// How many objects there are: another answer in every run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Inputs)]
-struct Census {
+pub(crate) struct Census {
     of: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Outputs)]
-struct CensusAnswer {
+pub(crate) struct CensusAnswer {
     #[output(id)]
-    count: String,
+    pub(crate) count: String,
 }
 
 impl Lookup for Census {
@@ -428,6 +486,10 @@ impl Lookup for Census {
     async fn look_up(client: &Cloud, _: &Census) -> Result<CensusAnswer, ProviderError> {
         Ok(CensusAnswer { count: client.ids().len().to_string() })
     }
+}
+
+pub(crate) fn provider_with_census(cloud: &Cloud) -> formwork_core::Registry<Cloud> {
+    provider(cloud).with_lookup::<Census>()
 }
 
 #[tokio::test]
@@ -442,7 +504,7 @@ async fn the_answer_of_a_lookup_moves_with_its_component_and_is_not_asked_for_ag
     }
     let world = World::new();
     let engine = Engine::builder()
-        .provider(provider(&world.cloud).with_lookup::<Census>())
+        .provider(provider_with_census(&world.cloud))
         .state(world.store.clone())
         .try_build()
         .unwrap();

@@ -414,3 +414,39 @@ async fn a_saved_plan_of_a_part_does_that_part_and_no_more() {
     }
     assert!(world.cloud.object("b#1").is_some());
 }
+
+#[tokio::test]
+async fn a_guest_that_was_excluded_keeps_its_host_from_being_replaced() {
+    let world = World::new();
+    let program = |x: &'static str| {
+        move |scope: &mut Scope<'_>| {
+            let host = scope.add("host", fixed(x, None));
+            scope.add("guest", thing(&[&host]).deleted_with(&host));
+        }
+    };
+    world.settle(program("1")).await;
+    let error = world.refused(program("2"), |plan| plan.exclude("guest")).await;
+    assert!(error.contains("guest"), "{error}");
+}
+
+#[tokio::test]
+async fn a_saved_plan_of_a_part_does_not_ask_what_is_left_out() {
+    use crate::moves::{Census, provider_with_census};
+    let world = World::new();
+    let engine = formwork_core::Engine::builder()
+        .provider(provider_with_census(&world.cloud))
+        .state(world.store.clone())
+        .try_build()
+        .unwrap();
+    let stack = World::stack(|scope| {
+        let census = scope.lookup("census", Census::builder().of("all").build());
+        scope.add("node", Thing::builder().label(&census.count).build());
+        scope.add("network", thing(&[]));
+    });
+    let plan = engine.plan(&stack).target("network").await.unwrap();
+    let saved = formwork_core::SavedPlan::new(&plan).to_bytes(None).unwrap();
+    let saved = formwork_core::SavedPlan::from_bytes(&saved).unwrap();
+    let plan = engine.load(&stack, saved).await.unwrap();
+    engine.apply(plan).await.unwrap();
+    assert_eq!(world.cloud.ids(), ["network#1"]);
+}

@@ -15,7 +15,7 @@ use crate::{
         launch::MetadataOptions,
         wire::{sent, sent_all, sent_number},
     },
-    error::Named,
+    error::{Named, unless_absent},
     retry, tags,
 };
 
@@ -133,9 +133,11 @@ pub(super) async fn lets_go(
     inputs: &Instance,
 ) -> Result<(), ProviderError> {
     let every = inputs.every_interface.as_ref().and_then(|every| every.delete_on_termination);
-    interfaces_go(clients, instance, every.filter(|goes| *goes)).await?;
+    let every = every.filter(|goes| *goes);
+    // That one of them is gone already does not say that the machine is.
+    unless_absent(interfaces_go(clients, instance, every).await)?;
     let root = inputs.root_block_device.as_ref().and_then(|root| root.delete_on_termination);
-    root_goes(clients, instance, root.filter(|goes| *goes)).await
+    unless_absent(root_goes(clients, instance, root.filter(|goes| *goes)).await)
 }
 
 /// Makes the root volume go with the machine, or stay.

@@ -143,7 +143,7 @@ pub struct Instance {
     /// What all interfaces have in common that the machine came with. A launch does not say it: it
     /// is the interfaces, of the machine or of its launch template, that come with theirs. One that
     /// is otherwise, because it came so or because someone changed it, is made like this.
-    #[resource(nested)]
+    #[resource(nested, holds)]
     pub every_interface: Option<EveryInterface>,
     /// The network interfaces, if there are several or one needs more than a subnet and groups.
     #[serde(default)]

@@ -134,7 +134,8 @@ impl<'a> Draft<'a> {
         let Some((goes, hosts)) = goes else { return false };
         if !hosts {
             self.chosen.lacks(&node.address, Lack::Uses { goes });
-        } else if self.has_open_call(&node.address) {
+        } else if self.has_open_call(&node.address) || self.chosen.selection.excludes(&node.address)
+        {
             self.chosen.lacks(&node.address, Lack::LivesOn { goes });
         }
         // With it the rest of what is lacking is found too.
@@ -260,7 +261,8 @@ impl<'a> Draft<'a> {
                 let host = guest.options.deleted_with.and_then(|host| self.chosen.going.get(&host));
                 if let Some(goes) = host.cloned()
                     && !self.chosen.selection.contains(&guest.address)
-                    && self.has_open_call(&guest.address)
+                    && (self.has_open_call(&guest.address)
+                        || self.chosen.selection.excludes(&guest.address))
                 {
                     self.chosen.lacks(&guest.address, Lack::LivesOn { goes });
                 }

@@ -66,6 +66,11 @@ impl Selection {
         self.part.as_ref().is_none_or(|part| part.addresses.contains(address))
     }
 
+    /// Whether the user has said that this address is left out.
+    fn excludes(&self, address: &Address) -> bool {
+        self.part.as_ref().is_some_and(|part| is_named(address, &part.asked.excludes))
+    }
+
     /// Takes an address in.
     fn add(&mut self, address: &Address) {
         if let Some(part) = &mut self.part {
