@@ -287,12 +287,7 @@ impl Desk {
             .cloud(Fake { name: "fake", real: false, world: Arc::clone(&self.cloud) })
             .cloud(Fake { name: "real", real: true, world: Arc::clone(&self.cloud) })
             .command(Greet)
-            .engine(|engine| {
-                engine.hook("drain", |call| async move {
-                    let refused = call.kind.contains("never");
-                    if refused { Err("it is never done") } else { Ok(()) }
-                })
-            })
+            .engine(|engine| engine.hook("drain", |_| async { Ok::<_, String>(()) }))
             .store(move |_, _| Ok(Arc::new(store.clone()) as Arc<dyn StateStore>))
     }
 

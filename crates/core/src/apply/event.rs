@@ -56,7 +56,7 @@ pub enum Event {
         /// How many steps there are that a plan shows.
         steps: usize,
     },
-    /// A step's first call is about to be made; its intent is durable.
+    /// A step begins: its hooks, its intent and its first call follow.
     StepStarted(StepInfo),
     /// The object is not ready, or not gone, yet; the step waits without a slot.
     StepWaiting {

@@ -42,15 +42,15 @@ impl Moved {
 
 impl Program {
     /// Whether something of this kind is declared at the address.
-    pub(crate) fn declares(&self, address: &str, kind: &str) -> bool {
-        let node = self.by_address.get(&Address::new(address));
+    pub(crate) fn declares(&self, address: &Address, kind: &str) -> bool {
+        let node = self.by_address.get(address);
         node.is_some_and(|node| self.graph[*node].kind.name() == kind)
     }
 
     /// Where a recorded object of this kind belongs that was left at `address`, and the rules that
     /// say so; none if it stays where it is.
     pub(crate) fn moved(&self, address: &Address, kind: &str) -> Option<(Address, Vec<&Moved>)> {
-        let stays = self.declares(address.as_str(), kind);
+        let stays = self.declares(address, kind);
         let (mut at, mut rules) = (address.clone(), Vec::new());
         // Rules that go in a circle were refused, so each is followed once at most.
         for _ in 0..self.moves.len() {
@@ -63,7 +63,7 @@ impl Program {
             if at == *address {
                 return None;
             }
-            if self.declares(at.as_str(), kind) {
+            if self.declares(&at, kind) {
                 return Some((at, rules));
             }
         }
@@ -149,7 +149,7 @@ impl Program {
                 let comes = |other: &Moved| {
                     node.address == other.to || node.address.is_inside(other.to.as_str())
                 };
-                if self.declares(to.as_str(), node.kind.name()) && !self.moves.iter().any(comes) {
+                if self.declares(&to, node.kind.name()) && !self.moves.iter().any(comes) {
                     let message = format!(
                         "`{}` is still declared, at {}: what is recorded there can not be `{to}` too",
                         node.address, node.declared_at

@@ -139,7 +139,7 @@ impl<'p> Tenants<'p> {
     /// to go.
     fn left_behind(&self) -> Vec<Problem> {
         // One that is declared where it is keeps its place: it is not from there that others came.
-        let declared = |place: &Place<'p>| self.program.declares(place.0, place.1);
+        let declared = |place: &Place<'p>| self.program.declares(&place.0.into(), place.1);
         let stays = self.to.keys().filter(|place| !self.goes(**place) && !declared(place));
         let warning = |place: &Place<'p>| {
             let (to, _) = self.to[place].as_ref()?;
@@ -168,14 +168,15 @@ impl<'p> Tenants<'p> {
 fn other_kinds(program: &Program, snapshot: &Snapshot) -> Vec<Problem> {
     let mut problems = Vec::new();
     for rule in &program.moves {
+        let from = Address::new(rule.from.as_str());
         let Some(node) = program.by_address.get(&rule.to).map(|at| &program.graph[*at]) else {
             continue;
         };
         let kind = node.kind.name();
         let there = |record: &&Record| {
             record.role == Role::Current
-                && record.address.as_str() == rule.from
-                && !program.declares(&rule.from, &record.kind)
+                && record.address == from
+                && !program.declares(&from, &record.kind)
         };
         let mut there = snapshot.records.values().filter(there).peekable();
         if let Some(other) = there.peek().map(|record| record.kind.clone())

@@ -75,8 +75,7 @@ pub(super) fn strangers(
         if step.replaces.is_some_and(|id| !snapshot.records.contains_key(&id)) {
             say("the plan replaces an object that is not recorded");
         }
-        let declared = program.by_address.get(&step.address);
-        let declared = declared.is_some_and(|at| program.graph[*at].kind.name() == step.kind);
+        let declared = program.declares(&step.address, &step.kind);
         if super::values::is_forward(step) && !declared {
             say("the plan makes or changes it, and the program does not declare it");
         }

@@ -280,3 +280,29 @@ async fn a_crash_at_the_write_of_a_refresh_leaves_the_state_as_it_was_or_as_plan
         assert_eq!(log, ["create b", "update a", "update c"]);
     }
 }
+
+#[tokio::test]
+async fn a_saved_refresh_is_not_gone_on_with_in_another_state() {
+    let world = World::new();
+    let program = |scope: &mut formwork_core::Scope<'_>| {
+        scope.add("a", crate::basics::thing(&[]));
+        scope.add("b", crate::basics::thing(&[]));
+    };
+    world.settle(program).await;
+    world.cloud.edit("a#1", "label", "by hand".into());
+    let stack = World::stack(program);
+    let plan = world.engine().plan(&stack).refresh_only().await.unwrap();
+    let saved = formwork_core::SavedPlan::new(&plan).to_bytes(None).unwrap();
+    let saved = formwork_core::SavedPlan::from_bytes(&saved).unwrap();
+    world.up(program).await.unwrap();
+    world.cloud.lose("b#1");
+    let before = world.state();
+    for allow in [false, true] {
+        let engine = world.engine();
+        let load = engine.load(&stack, saved.clone());
+        let load = if allow { load.allow_stale() } else { load };
+        let error = load.await.err().unwrap().to_string();
+        assert!(error.contains("plan again"), "{error}");
+    }
+    assert_eq!(world.state(), before);
+}

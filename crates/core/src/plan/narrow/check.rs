@@ -101,10 +101,7 @@ impl<'a> Draft<'a> {
             return;
         }
         let program = self.program;
-        let declared = |row: &Record| {
-            let node = program.by_address.get(&row.address);
-            node.is_some_and(|node| program.graph[*node].kind.name() == row.kind)
-        };
+        let declared = |row: &Record| program.declares(&row.address, &row.kind);
         for row in self.facts.snapshot.records.values() {
             let stays = declared(row)
                 && row.status != Status::Absent
