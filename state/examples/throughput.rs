@@ -44,6 +44,7 @@ fn record(n: u64) -> Record {
         outputs: Value::Map(outputs),
         depends_on: vec![ResourceId::derive(&Seed::fixed(1), n / 2)],
         options: RecordedOptions::default(),
+        import: None,
         declared_at: "examples/network.rs:12:9".into(),
     }
 }

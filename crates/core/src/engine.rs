@@ -1,5 +1,6 @@
 //! The engine: plan a stack, apply a plan.
 
+mod import;
 mod narrow;
 
 use std::{
@@ -18,8 +19,8 @@ use crate::{
     identity::{Address, ResourceId, Seed},
     panics::{bug, caught_now},
     plan::{
-        Action, Facts, Move, Moves, Narrow, Observation, Plan, PlanData, PlanError, RefreshMode,
-        Selection, Want, compute, follow,
+        Action, Facts, Imports, Move, Moves, Narrow, Observation, Plan, PlanData, PlanError,
+        RefreshMode, Selection, Want, compute, follow,
     },
     provider::{BoxFuture, Provider},
     saved::{Asked, Made},
@@ -208,6 +209,7 @@ impl Engine {
             refresh: RefreshMode::default(),
             again: false,
             replace: HashSet::new(),
+            import: BTreeMap::new(),
             skip_hooks: false,
             seed: None,
         }
@@ -240,6 +242,7 @@ impl Engine {
 }
 
 /// What was gathered for one computation of a plan.
+#[derive(Clone)]
 struct Gathered {
     selection: Selection,
     snapshot: Snapshot,
@@ -247,6 +250,7 @@ struct Gathered {
     observed: HashMap<ResourceId, Observation>,
     answers: HashMap<Address, Pin>,
     moves: Moves,
+    imports: Imports,
     seed: Seed,
 }
 
@@ -260,6 +264,8 @@ pub struct PlanRequest<'e> {
     pub(crate) refresh: RefreshMode,
     again: bool,
     pub(crate) replace: HashSet<Address>,
+    /// What is to be taken over, beside what the program says.
+    pub(crate) import: BTreeMap<Address, String>,
     pub(crate) skip_hooks: bool,
     seed: Option<Seed>,
 }
@@ -319,7 +325,7 @@ impl PlanRequest<'_> {
             None => Seed::random().map_err(|error| PlanError::Seed(error.to_string()))?,
         };
         let mut snapshot = settings.store.load(&program.stack).await?;
-        let replace = self.replace.iter();
+        let replace = self.replace.iter().chain(self.import.keys());
         self.refuse_moving(&snapshot)?;
         let selection = self.narrow.select(&program, &snapshot, self.want, replace)?;
         gatherer.check_targets(&selection.view(&snapshot))?;
@@ -355,8 +361,11 @@ impl PlanRequest<'_> {
         }
         recovery.repairs.extend(pins);
         // Whatever is believed, these have to be looked at.
-        let unseen =
-            |record: &Record| recovery.uncertain.contains_key(&record.id) || record.is_unfinished();
+        let unseen = |record: &Record| {
+            recovery.uncertain.contains_key(&record.id)
+                || record.is_unfinished()
+                || record.is_unclaimed()
+        };
         let destroys = self.want == Want::Nothing;
         let chosen = |record: &Record| selection.contains(&record.address);
         let refresh = match self.want {
@@ -379,6 +388,7 @@ impl PlanRequest<'_> {
                     observed: HashMap::new(),
                     answers: answers.clone(),
                     moves: moves.clone(),
+                    imports: Imports::default(),
                     seed,
                 };
                 let blind = self.compute(&gatherer, &program, facts)?;
@@ -405,6 +415,7 @@ impl PlanRequest<'_> {
             refresh: self.refresh,
             refresh_lookups: self.again,
             replace: self.replace.iter().cloned().collect(),
+            import: self.import.clone(),
             skip_hooks: self.skip_hooks,
             targets: self.narrow.targets.clone(),
             excludes: self.narrow.excludes.clone(),
@@ -413,9 +424,11 @@ impl PlanRequest<'_> {
             refresh_only: self.want == Want::Records,
         };
         let pins = answers.values().cloned().collect();
-        let facts = Gathered { selection, snapshot, recovery, observed, answers, moves, seed };
+        let imports = Imports::new(self.import.clone());
+        let facts =
+            Gathered { selection, snapshot, recovery, observed, answers, moves, imports, seed };
         let recorded = facts.snapshot.targets.clone();
-        let mut data = self.compute(&gatherer, &program, facts)?;
+        let mut data = self.take_over(&gatherer, &program, facts).await?;
         data.repairs.extend(targets(settings, &data, &recorded));
         data.skip_hooks = self.skip_hooks;
         check_hooks(settings, &data)?;
@@ -452,24 +465,9 @@ impl PlanRequest<'_> {
             Some(gatherer.provider(provider, kind)?.handler(kind)?.resource_type())
         };
         let provider_of = |kind: &str, options: &Options, row: Option<&Record>| {
-            // What was made through one of them stays there, whichever is the default now.
-            let named = options.provider.as_deref().or(row.map(|row| row.provider.as_str()));
-            let provider = match (named, &options.provider) {
-                (Some(name), Some(_)) => gatherer.provider(name, kind),
-                (Some(name), None) => {
-                    gatherer.provider(name, kind).or_else(|| gatherer.provider("", kind))
-                }
-                (None, _) => gatherer.provider("", kind),
-            };
-            Some(provider?.name().to_owned())
+            Some(gatherer.provider_for(kind, options, row)?.name().to_owned())
         };
-        let same_place = |one: &str, other: &str| {
-            let target = |name: &str| {
-                let provider = gatherer.providers.iter().find(|p| p.name() == name);
-                provider.map(|p| p.target()).filter(|target| !target.is_null())
-            };
-            one == other || target(one).is_some_and(|place| Some(place) == target(other))
-        };
+        let same_place = |one: &str, other: &str| gatherer.same_place(one, other);
         let validate = |check: &mut crate::check::Check<'_>, provider: &str, kind: &str| {
             if let Some(handler) = gatherer.provider(provider, kind).and_then(|p| p.handler(kind))
                 && let Err(panic) = caught_now(|| handler.validate(check))
@@ -486,6 +484,7 @@ impl PlanRequest<'_> {
                 repairs: gathered.recovery.repairs,
                 recovered: gathered.recovery.recovered,
                 moves: gathered.moves,
+                imports: gathered.imports,
                 observed: gathered.observed,
                 uncertain: gathered.recovery.uncertain,
                 retried: gathered.recovery.retried,

@@ -52,8 +52,8 @@ pub use provider::{
     Seen, SeenRef, Settling,
 };
 pub use resource::{
-    Changes, Context, CreateError, Deletion, FoundBy, Inputs, Known, Lifecycle, Lookup, Observed,
-    Outputs, Resource, Settled,
+    By, Changes, Context, CreateError, Deletion, FoundBy, Inputs, Known, Lifecycle, Lookup,
+    Observed, Outputs, Resource, Settled,
 };
 pub use saved::{
     Asked, LoadPlanError, LoadRequest, MovedProvider, ReadPlanError, SavePlanError, SavedPlan,

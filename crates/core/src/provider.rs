@@ -10,7 +10,7 @@ use crate::{
     check::Check,
     identity::Identity,
     resource::{
-        Changes, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Lookup, Observed,
+        By, Changes, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Lookup, Observed,
         Settled,
     },
     schema::ResourceType,
@@ -188,6 +188,18 @@ pub trait Handler: Send + Sync {
         identity: &'a Identity,
         known: &'a Seen,
     ) -> BoxFuture<'a, Result<Deletion, ProviderError>>;
+    /// See [`Lifecycle::locate`]. Of inputs that are not known the type sees nothing; where it can
+    /// not do without them the answer is `None`.
+    fn locate<'a>(
+        &'a self,
+        by: By<'a, Value>,
+    ) -> BoxFuture<'a, Result<Option<Seen>, ProviderError>>;
+    /// See [`Lifecycle::claim`].
+    fn claim<'a>(
+        &'a self,
+        identity: &'a Identity,
+        known: &'a Seen,
+    ) -> BoxFuture<'a, Result<(), ProviderError>>;
     /// See [`Lifecycle::validate`].
     fn validate(&self, check: &mut Check<'_>);
     /// See [`Lifecycle::upgrade`](Lifecycle::upgrade).
@@ -440,6 +452,31 @@ impl<R: Lifecycle> Handler for Typed<R> {
         known: &'a Seen,
     ) -> BoxFuture<'a, Result<Deletion, ProviderError>> {
         Box::pin(async move { R::delete(&self.context(identity), &Self::known(known)?).await })
+    }
+
+    fn locate<'a>(
+        &'a self,
+        by: By<'a, Value>,
+    ) -> BoxFuture<'a, Result<Option<Seen>, ProviderError>> {
+        Box::pin(async move {
+            let located = match by {
+                By::Id(id) => R::locate(&self.client, By::Id(id)).await?,
+                By::Inputs(inputs) => match inputs.clone().without_unknowns().to_data() {
+                    Ok(inputs) => R::locate(&self.client, By::Inputs(&inputs)).await?,
+                    // It needs what is not known yet, so there can be no such object.
+                    Err(_) => None,
+                },
+            };
+            located.as_ref().map(Self::seen).transpose()
+        })
+    }
+
+    fn claim<'a>(
+        &'a self,
+        identity: &'a Identity,
+        known: &'a Seen,
+    ) -> BoxFuture<'a, Result<(), ProviderError>> {
+        Box::pin(async move { R::claim(&self.context(identity), &Self::known(known)?).await })
     }
 
     fn validate(&self, check: &mut Check<'_>) {

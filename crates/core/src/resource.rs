@@ -12,7 +12,7 @@ use crate::{
     check::Check,
     declare::ResourceRef,
     identity::Identity,
-    provider::ProviderError,
+    provider::{ErrorKind, ProviderError},
     schema::{OutputSchema, ResourceType, Schema},
     value::{Path, Value},
 };
@@ -153,6 +153,40 @@ pub trait Lifecycle: Resource {
         known: &Known<Self>,
     ) -> impl Future<Output = Result<Deletion, ProviderError>> + Send;
 
+    /// Looks for an object that exists already: for an import or for
+    /// [`Scope::existing`](crate::Scope::existing) by its id, for an adoption by what its inputs
+    /// name. Only reads; called at plan. There is no [`Identity`](crate::Identity) yet, for the object is not ours.
+    ///
+    /// [`By::Id`] is the id that a user of the type would write, which may be another than the one
+    /// in its outputs: a route has none, and is named by its table and destination. What [`By::Inputs`]
+    /// names is found only by a name that the inputs say and that no two objects share; where they
+    /// say none the answer is `None`. Inputs that are not known yet are absent.
+    ///
+    /// The default refuses: objects of the type can be made, and not be taken over.
+    fn locate(
+        client: &Self::Client,
+        by: By<'_, Self>,
+    ) -> impl Future<Output = Result<Option<Observed<Self>>, ProviderError>> + Send {
+        let _ = client;
+        let message = match by {
+            By::Id(_) => "objects of this type can not be found by an id, nor imported",
+            By::Inputs(_) => "objects of this type can not be found by their inputs, nor adopted",
+        };
+        let kind = Self::TYPE.kind;
+        async move { Err(ProviderError::new(ErrorKind::Invalid, kind, message)) }
+    }
+
+    /// Marks an object that is taken over as ours: with the ownership tag, where the type has one.
+    /// Called only at apply, after its row is durable, and again after a crash. An error that does
+    /// not pass leaves the row, and the next run goes on from there. The default does nothing.
+    fn claim(
+        cx: &Context<'_, Self::Client>,
+        known: &Known<Self>,
+    ) -> impl Future<Output = Result<(), ProviderError>> + Send {
+        let _ = (cx, known);
+        async { Ok(()) }
+    }
+
     /// Reports what is wrong with a declaration, before anything is done. Unknown fields are absent.
     fn validate(check: &mut Check<'_>) {
         let _ = check;
@@ -167,6 +201,23 @@ pub trait Lifecycle: Resource {
         Ok((inputs, outputs))
     }
 }
+
+/// How an object is named that exists already.
+#[derive(Debug)]
+pub enum By<'a, R> {
+    /// By its id.
+    Id(&'a str),
+    /// By what these inputs say of it: its name, or whatever no two objects have in common.
+    Inputs(&'a R),
+}
+
+impl<R> Clone for By<'_, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R> Copy for By<'_, R> {}
 
 /// What a call is made with, and for whom.
 #[derive(Debug)]

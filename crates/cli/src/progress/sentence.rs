@@ -6,6 +6,7 @@ use crate::view::{Paint, plain, seconds};
 
 const fn past(of: &StepInfo) -> &'static str {
     match (of.action, of.replacement) {
+        (Action::Import, _) => "imported",
         (Action::Create, true) => "replaced",
         (Action::Create, false) => "created",
         (Action::Update, _) => "updated",
@@ -20,6 +21,7 @@ const fn past(of: &StepInfo) -> &'static str {
 /// What a step does, while it does it.
 pub(super) const fn present(of: &StepInfo) -> &'static str {
     match (of.action, of.replacement) {
+        (Action::Import, _) => "importing",
         (Action::Create, true) => "replacing",
         (Action::Create, false) => "creating",
         (Action::Update, _) => "updating",
@@ -33,7 +35,7 @@ pub(super) const fn present(of: &StepInfo) -> &'static str {
 
 fn coloured(paint: Paint, of: &StepInfo, text: &str) -> String {
     match of.action {
-        Action::Create | Action::Settle => paint.green(text),
+        Action::Import | Action::Create | Action::Settle => paint.green(text),
         Action::Update => paint.yellow(text),
         Action::Delete => paint.red(text),
         _ => paint.dim(text),

@@ -314,6 +314,7 @@ impl Page {
 
 const fn undone(action: Action) -> &'static str {
     match action {
+        Action::Import => "could not be imported",
         Action::Create => "could not be created",
         Action::Update => "could not be updated",
         Action::Delete => "could not be deleted",

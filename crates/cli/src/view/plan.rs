@@ -24,7 +24,9 @@ pub(crate) fn has_changes(plan: &PlanData) -> bool {
 
 /// Whether the plan puts back what drifted in this field, or replaces or removes all of it.
 pub(crate) fn puts_back(plan: &PlanData, drift: &Drift, field: &FieldChange) -> bool {
-    let steps = plan.steps.iter().filter(|step| step.action != Action::Record);
+    // What an import changes is in a step of its own.
+    let acts = |step: &&Step| !matches!(step.action, Action::Record | Action::Import);
+    let steps = plan.steps.iter().filter(acts);
     steps.filter(|step| step.address == drift.address).any(|step| {
         let concerns = |change: &FieldChange| {
             change.path.starts_with(&field.path) || field.path.starts_with(&change.path)
@@ -279,9 +281,11 @@ fn summary(plan: &PlanData) -> String {
             }
         };
     }
-    let Summary { create, update, replace, delete, forget, settle, moved, unchanged, .. } =
-        plan.summary();
+    let Summary {
+        import, create, update, replace, delete, forget, settle, moved, unchanged, ..
+    } = plan.summary();
     let parts: Vec<String> = [
+        (import, "to import"),
         (create, "to create"),
         (update, "to update"),
         (replace, "to replace"),

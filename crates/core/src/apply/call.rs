@@ -19,6 +19,8 @@ use crate::{
 /// What is asked of a provider.
 #[derive(Clone)]
 pub(super) enum Ask {
+    Look { known: Seen },
+    Claim { known: Seen },
     Create { inputs: Value },
     Update { known: Seen, inputs: Value, changes: Changes },
     Settle { known: Seen },
@@ -27,6 +29,8 @@ pub(super) enum Ask {
 
 /// What came of it.
 pub(super) enum Answer {
+    Looked(Result<Option<Seen>, ProviderError>),
+    Claimed(Result<(), ProviderError>),
     Created(Result<Value, CreateFailure>),
     Updated(Result<Value, ProviderError>),
     Settled(Result<Settling, ProviderError>),
@@ -51,6 +55,8 @@ impl Ask {
     /// What is waited for after this was asked.
     pub(super) fn awaited(&self) -> &'static str {
         match self {
+            Ask::Look { .. } => "a look at it",
+            Ask::Claim { .. } => "it to be marked as ours",
             Ask::Create { .. } => "an answer to its create",
             Ask::Update { .. } => "an answer to its update",
             Ask::Settle { .. } => "it to be ready",
@@ -87,6 +93,14 @@ async fn answer(provider: &dyn Provider, kind: &str, identity: &Identity, ask: A
     };
     let handler: Option<&dyn Handler> = provider.handler(kind);
     match (ask, handler) {
+        (Ask::Look { known }, Some(handler)) => {
+            Answer::Looked(handler.read(identity, &known).await)
+        }
+        (Ask::Look { .. }, None) => Answer::Looked(Err(missing())),
+        (Ask::Claim { known }, Some(handler)) => {
+            Answer::Claimed(handler.claim(identity, &known).await)
+        }
+        (Ask::Claim { .. }, None) => Answer::Claimed(Err(missing())),
         (Ask::Create { inputs }, Some(handler)) => {
             Answer::Created(handler.create(identity, &inputs).await)
         }

@@ -26,6 +26,7 @@ pub struct Failure {
 
 fn verb(action: Action) -> &'static str {
     match action {
+        Action::Import => "import",
         Action::Create => "create",
         Action::Update => "update",
         Action::Delete => "delete",

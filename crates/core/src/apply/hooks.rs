@@ -45,7 +45,8 @@ pub(crate) fn points(action: Action) -> &'static [HookPoint] {
         Action::Update => &[BeforeUpdate, AfterUpdate, AfterCreate, OnError],
         Action::Settle => &[AfterCreate, AfterUpdate, OnError],
         Action::Delete => &[BeforeDelete, AfterDelete, OnError],
-        Action::Record | Action::Forget | Action::Join => &[],
+        // What changes on the object is a step of its own.
+        Action::Import | Action::Record | Action::Forget | Action::Join => &[],
     }
 }
 
@@ -178,7 +179,7 @@ impl Executor<'_> {
             Action::Settle | Action::Update if first => HookPoint::AfterCreate,
             Action::Update | Action::Settle => HookPoint::AfterUpdate,
             Action::Delete => HookPoint::AfterDelete,
-            Action::Record | Action::Forget | Action::Join => return false,
+            Action::Import | Action::Record | Action::Forget | Action::Join => return false,
         };
         let (inputs, outputs) = match self.records.get(&step.id) {
             Some(row) => (row.inputs.clone(), row.outputs.clone()),
@@ -198,9 +199,12 @@ impl Executor<'_> {
             let (inputs, outputs) = match &self.running(id).again {
                 Some(Ask::Create { inputs }) => (inputs.clone(), Value::Null),
                 Some(Ask::Update { known, inputs, .. }) => (inputs.clone(), known.outputs.clone()),
-                Some(Ask::Settle { known } | Ask::Delete { known }) => {
-                    (known.inputs.clone(), known.outputs.clone())
-                }
+                Some(
+                    Ask::Look { known }
+                    | Ask::Claim { known }
+                    | Ask::Settle { known }
+                    | Ask::Delete { known },
+                ) => (known.inputs.clone(), known.outputs.clone()),
                 None => (Value::Null, Value::Null),
             };
             self.running(id).hooked.held = Some(error.clone());

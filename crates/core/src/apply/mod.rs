@@ -16,6 +16,7 @@ mod event;
 mod executor;
 mod heartbeat;
 mod hooks;
+mod import;
 mod live;
 mod receive;
 mod run;

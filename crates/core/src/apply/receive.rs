@@ -23,6 +23,14 @@ impl Executor<'_> {
         let id = message.step;
         self.slots -= 1;
         match message.answer {
+            Answer::Looked(Ok(seen)) => self.looked(id, seen),
+            Answer::Claimed(Ok(())) => self.claimed(id),
+            // Neither does anything a second time.
+            Answer::Looked(Err(error)) | Answer::Claimed(Err(error)) => {
+                if !self.retries_look(id, &error) {
+                    self.give_up(id, error);
+                }
+            }
             Answer::Created(Ok(outputs)) => self.created(id, outputs),
             Answer::Created(Err(failure)) => {
                 if failure.partial.is_some() {
@@ -43,12 +51,7 @@ impl Executor<'_> {
             }
             Answer::Settled(Ok(Settling::Ready(seen))) => self.settled(id, seen),
             Answer::Settled(Err(error)) => {
-                // A look changes nothing, so one without an answer is simply taken again.
-                let mut passing = error.clone();
-                if error.kind == ErrorKind::Ambiguous {
-                    passing.kind = ErrorKind::Transient;
-                }
-                if !self.retries(id, &passing) {
+                if !self.retries_look(id, &error) {
                     self.give_up(id, error);
                 }
             }
@@ -75,6 +78,16 @@ impl Executor<'_> {
                 self.failed(id, error, None);
             }
         }
+    }
+
+    /// Whether a call is made again that changes nothing, or nothing more the second time: one
+    /// without an answer simply is.
+    fn retries_look(&mut self, id: StepId, error: &ProviderError) -> bool {
+        let mut passing = error.clone();
+        if error.kind == ErrorKind::Ambiguous {
+            passing.kind = ErrorKind::Transient;
+        }
+        self.retries(id, &passing)
     }
 
     /// The outputs as they are kept: secrets marked.
@@ -141,6 +154,7 @@ impl Executor<'_> {
             outputs,
             depends_on: step.depends_on.clone(),
             options: step.options.clone(),
+            import: step.import.clone(),
             declared_at: step.declared_at.clone(),
         }
     }

@@ -49,6 +49,7 @@ impl Executor<'_> {
                 return;
             }
             Action::Record => self.record(id),
+            Action::Import => self.import(id),
             Action::Settle => self.settle_recorded(id),
             Action::Create | Action::Update => self.send(id),
             Action::Delete => self.delete(id),

@@ -45,6 +45,10 @@ pub struct Options {
     /// The addresses that it had before; of a component, that all inside it had before. They are not
     /// handed down: a child's follow from its component's.
     pub moved_from: Vec<String>,
+    /// The id of an object that exists already and is to be taken over.
+    pub import: Option<String>,
+    /// Take an object over that is there already and has its name, instead of failing.
+    pub adopt: bool,
     /// The hooks that run around its verbs, by name, in the order they run in.
     pub hooks: Vec<(HookPoint, String)>,
     /// The provider to use instead of the type's default one, by name.
@@ -56,6 +60,7 @@ impl Options {
     pub(crate) fn inherit(&self, child: &mut Options) {
         child.protect |= self.protect;
         child.retain |= self.retain;
+        child.adopt |= self.adopt;
         child.delete_first = child.delete_first.or(self.delete_first);
         child.ignore_changes.extend_from_slice(&self.ignore_changes);
         child.replace_on.extend_from_slice(&self.replace_on);

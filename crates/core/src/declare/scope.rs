@@ -237,6 +237,26 @@ impl<R: Resource> Component for Declaration<R> {
     }
 }
 
+impl<R> Declaration<R> {
+    /// Brings an object that exists already under management: the one with this id.
+    ///
+    /// A plan looks at it and shows what is taken over and what then changes in place, which is the
+    /// ordinary difference between the program and what is there; `ignore_changes` applies. A plan is
+    /// refused where there is no such object, where another address of the stack has it already,
+    /// where this address has another object, where it would have to be replaced (all fields are
+    /// named), and where the type can not be imported. At apply the object is looked at again; it is
+    /// recorded before it is marked as ours, and changed last. A crash at any moment leaves what the
+    /// next run finishes. What can not be read back is sent, or taken for granted where it can not be changed.
+    ///
+    /// Once it is recorded this says nothing more, also after the object was replaced or is gone: it
+    /// can stay in the program. Take it away and nothing changes; the object stays managed.
+    #[must_use]
+    pub fn import(mut self, id: impl Into<String>) -> Self {
+        self.options.import = Some(id.into());
+        self
+    }
+}
+
 /// A component with options for all its children; see [`Component::with_options`].
 pub struct WithOptions<C> {
     component: C,
@@ -358,6 +378,21 @@ macro_rules! option_setters {
             #[must_use]
             pub fn moved_from(mut self, address: impl Into<String>) -> Self {
                 self.options.moved_from.push(address.into());
+                self
+            }
+
+            /// Takes over an object that is there already and has its name, instead of failing to make
+            /// another one of that name.
+            ///
+            /// Each plan that would create it looks whether one is there, by the fields that name it
+            /// (only where they are known at plan), and then says so: it is an import as by
+            /// [`Declaration::import`], with the same rules. Once something is recorded at its
+            /// address this says nothing more. What comes in between plan and apply is not adopted:
+            /// its create fails. An object that is recorded at another address of the stack is not
+            /// adopted either. A type that can not look refuses the plan.
+            #[must_use]
+            pub fn adopt(mut self) -> Self {
+                self.options.adopt = true;
                 self
             }
 

@@ -1,6 +1,7 @@
 //! Gathering what the pure planner needs: records, what became of open intents, answers of
 //! lookups, and what is there. Reads only.
 
+mod locate;
 mod observe;
 mod recover;
 
@@ -9,6 +10,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::{
+    declare::Options,
     identity::Identity,
     panics::{bug, caught, caught_now, provider_bug},
     plan::PlanError,
@@ -17,6 +19,7 @@ use crate::{
     value::Value,
 };
 
+pub(crate) use locate::{Found, Search};
 pub(crate) use recover::Recovery;
 
 /// How long a look that met a passing error waits before it is taken again.
@@ -44,6 +47,31 @@ impl<'g> Gatherer<'g> {
         // A row that names its provider means that one: another may point elsewhere.
         let fits = |p: &&Arc<dyn Provider>| name.is_empty() || p.name() == name;
         self.providers.iter().filter(fits).find(|p| p.handler(kind).is_some())
+    }
+
+    /// The provider that a declared resource goes through, by its options and its row.
+    pub(crate) fn provider_for(
+        &self,
+        kind: &str,
+        options: &Options,
+        row: Option<&Record>,
+    ) -> Option<&'g Arc<dyn Provider>> {
+        // What was made through one of them stays there, whichever is the default now.
+        let named = options.provider.as_deref().or(row.map(|row| row.provider.as_str()));
+        match (named, &options.provider) {
+            (Some(name), Some(_)) => self.provider(name, kind),
+            (Some(name), None) => self.provider(name, kind).or_else(|| self.provider("", kind)),
+            (None, _) => self.provider("", kind),
+        }
+    }
+
+    /// Whether two providers, by name, point to the same place.
+    pub(crate) fn same_place(&self, one: &str, other: &str) -> bool {
+        let target = |name: &str| {
+            let provider = self.providers.iter().find(|p| p.name() == name);
+            provider.map(|p| p.target()).filter(|target| !target.is_null())
+        };
+        one == other || target(one).is_some_and(|place| Some(place) == target(other))
     }
 
     pub(super) fn handler(

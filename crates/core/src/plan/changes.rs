@@ -28,7 +28,7 @@ pub(super) fn drifted(of: &ResourceType, record: &Record, seen: &Seen) -> Vec<Fi
 }
 
 /// The fields in which the cloud differs from `left`.
-pub(super) fn drifted_from(of: &ResourceType, left: &Value, seen: &Seen) -> Vec<FieldChange> {
+pub(crate) fn drifted_from(of: &ResourceType, left: &Value, seen: &Seen) -> Vec<FieldChange> {
     if *left == seen.inputs {
         return Vec::new();
     }

@@ -13,6 +13,7 @@ use super::{
     Action, Facts, FieldChange, Observation, PlanData, PlanError, Reason, Want,
     changes::{changes, ignored, keep_ignored},
     drift::find_drift,
+    import::{imported_before, marked, take_for_granted},
     narrow::{self, Chosen},
     order, refresh, removals,
 };
@@ -22,7 +23,7 @@ use crate::{
     expr::{ExprError, NodeId},
     identity::{Address, ResourceId},
     schema::ResourceType,
-    state::{Record, RecordedOptions, Role, Snapshot, Status},
+    state::{Import, Record, RecordedOptions, Role, Snapshot, Status},
     value::{Map, Path, Value},
 };
 
@@ -42,6 +43,8 @@ pub(super) struct Decision {
     pub(super) depends_on: Vec<ResourceId>,
     pub(super) options: RecordedOptions,
     pub(super) provider: String,
+    /// What its object is taken over as, or was before.
+    pub(super) import: Option<Import>,
 }
 
 /// The planner's work so far.
@@ -279,7 +282,9 @@ impl<'a> Draft<'a> {
             depends_on,
             options,
             provider,
+            import: imported_before(row),
         };
+        self.refuse_import(node, row);
         let facts = self.facts;
         let observed = row.and_then(|row| facts.observed.get(&row.id));
         let row = match (row, observed) {
@@ -308,6 +313,11 @@ impl<'a> Draft<'a> {
             _ => None,
         };
         decision.id = row.id;
+        let taken = marked(of, row, seen, desired);
+        let (row, seen) = match &taken {
+            Some((row, seen)) => (row, seen.as_ref()),
+            None => (row, seen),
+        };
         let ignored = ignored(node);
         // What is as it was left needs no second look.
         let strayed = seen.filter(|_| self.strayed.contains(&row.id));
@@ -319,8 +329,14 @@ impl<'a> Draft<'a> {
             change.replace |= node.options.replace_on.iter().any(forced)
                 || self.holds_what_goes(of, node, change.path.top());
         }
+        if row.is_unclaimed() {
+            take_for_granted(of, &mut decision.changes);
+        }
         self.reasons(index, node, of, row, &mut decision);
         let now = seen.map_or(&row.outputs, |seen| &seen.outputs).clone();
+        if let Some(import) = row.import.as_ref().filter(|import| !import.claimed) {
+            return self.take_over(node, of, import, desired, (decision, now));
+        }
         if decision.replaced {
             decision.action = Some(Action::Create);
             decision.delete_first = node.options.delete_first.unwrap_or_else(|| {

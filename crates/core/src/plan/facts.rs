@@ -13,7 +13,7 @@ use crate::{
     value::Value,
 };
 
-use super::{Moves, Recovered, narrow::Selection};
+use super::{Imports, Moves, Recovered, narrow::Selection};
 
 /// What was seen of one recorded object.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,6 +72,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) repairs: Vec<Change>,
     pub(crate) recovered: Vec<Recovered>,
     pub(crate) moves: Moves,
+    pub(crate) imports: Imports,
     pub(crate) observed: HashMap<ResourceId, Observation>,
     /// Updates whose end is not known, by object.
     pub(crate) uncertain: HashMap<ResourceId, Uncertain>,

@@ -13,6 +13,7 @@ mod drift;
 mod error;
 mod exports;
 mod facts;
+mod import;
 mod moves;
 mod narrow;
 mod order;
@@ -26,13 +27,14 @@ use std::{fmt, sync::Arc};
 
 pub(crate) use baseline::settled;
 pub(crate) use canonical::Canonical;
-pub(crate) use changes::ignored;
+pub(crate) use changes::{drifted_from, ignored};
 pub(crate) use decide::{compute, created_outputs, updated_outputs};
 pub use diff::{Cause, FieldChange};
 pub(crate) use diff::{mark_outputs, mark_secrets, same_value, unsent_changes};
 pub use error::{PlanError, Takeover};
 pub(crate) use facts::{Facts, Uncertain, Want};
 pub use facts::{Observation, RefreshMode};
+pub(crate) use import::{Admitted, Imports, admit, take_in, wanted};
 pub use moves::Move;
 pub(crate) use moves::{Moves, follow};
 pub use narrow::{Lack, Missing, Narrowed, UnknownAddress};
@@ -139,6 +141,9 @@ pub struct Recovered {
 /// How many resources a plan does what to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
+    /// Ones that exist already and are taken over; what changes on one then counts as an update.
+    #[serde(default)]
+    pub import: usize,
     /// New ones.
     pub create: usize,
     /// Ones changed in place.
@@ -219,6 +224,7 @@ impl PlanData {
             match step.action {
                 Action::Create if step.is_replacement() => summary.replace += 1,
                 Action::Create => summary.create += 1,
+                Action::Import => summary.import += 1,
                 Action::Update => summary.update += 1,
                 Action::Settle => summary.settle += 1,
                 Action::Delete if step.reasons.contains(&Reason::Replaced) => {}

@@ -6,11 +6,12 @@ use super::{Action, Cause, Plan, PlanData, Step};
 use crate::{schema::Group, value::Value};
 
 impl Step {
-    /// The sign that stands before it: `+` new, `~` changed, `±` replaced, `-` removed, `…` waited
+    /// The sign that stands before it: `←` taken over, `+` new, `~` changed, `±` replaced, `-` removed, `…` waited
     /// for, `×` forgotten.
     #[must_use]
     pub fn symbol(&self) -> &'static str {
         match self.action {
+            Action::Import => "←",
             Action::Create if self.is_replacement() => "±",
             Action::Create => "+",
             Action::Update => "~",
@@ -130,6 +131,7 @@ fn write_exports(f: &mut fmt::Formatter<'_>, plan: &PlanData) -> fmt::Result {
 impl fmt::Display for super::Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = [
+            (self.import, "to import"),
             (self.create, "to create"),
             (self.update, "to update"),
             (self.replace, "to replace"),

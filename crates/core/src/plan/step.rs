@@ -9,7 +9,7 @@ use crate::{
     identity::{Address, ResourceId},
     provider::Seen,
     schema::Group,
-    state::RecordedOptions,
+    state::{Import, RecordedOptions},
     value::Value,
 };
 
@@ -18,6 +18,8 @@ use crate::{
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Action {
+    /// Takes over an object that exists already; what has to change on it then is a step of its own.
+    Import,
     /// Makes an object. If [`Step::replaces`] names another, this one takes its address.
     Create,
     /// Changes an object in place.
@@ -84,6 +86,10 @@ pub enum Reason {
     Requested,
     /// An earlier run replaced it and did not get to delete it.
     Deposed,
+    /// The user asked for it to be taken over, by this id.
+    Imported(String),
+    /// It is there already, with this id in the cloud, and the program asks to take it over then.
+    Adopted(String),
     /// Another resource is the same object, and keeps it.
     SharedWith(Address),
     /// It goes with the object it lives on.
@@ -107,6 +113,8 @@ impl fmt::Display for Reason {
             Reason::ReplacedWith(address) => write!(f, "replaced with {address}"),
             Reason::Triggered => f.write_str("its trigger changed"),
             Reason::OtherProvider(was) => write!(f, "it was made through the provider {was}"),
+            Reason::Imported(id) => write!(f, "it is {id}"),
+            Reason::Adopted(id) => write!(f, "it is there already: {id}"),
             Reason::SharedWith(address) => write!(f, "{address} is the same object and keeps it"),
             Reason::Requested => f.write_str("asked for"),
             Reason::Deposed => f.write_str("left over from an earlier replacement"),
@@ -151,6 +159,9 @@ pub struct Step {
     /// What was seen of the object, where the plan looked: what an update starts from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed: Option<Seen>,
+    /// What an import takes over; of a create, what its address was imported as before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import: Option<Import>,
     /// The object whose address this create takes.
     pub replaces: Option<ResourceId>,
     /// Whether a delete leaves its row, and those that go with it, behind as absent: others refer to

@@ -222,6 +222,8 @@ fn options(program: &Program, options: &Options) -> Map {
         timeouts: Timeouts { create, update, delete },
         provider,
         hooks,
+        import,
+        adopt,
         // What moves stands in the plan itself, and moves once.
         moved_from: _,
     } = options;
@@ -234,6 +236,12 @@ fn options(program: &Program, options: &Options) -> Map {
     }
     if *retain {
         set("retain", true.into());
+    }
+    if let Some(id) = import {
+        set("import", id.as_str().into());
+    }
+    if *adopt {
+        set("adopt", true.into());
     }
     if let Some(first) = delete_first {
         set("delete_first", (*first).into());

@@ -184,6 +184,7 @@ async fn anew(
     }
     request.refresh = asked.refresh;
     request.replace = asked.replace.iter().cloned().collect();
+    request.import = asked.import.clone();
     request.skip_hooks = asked.skip_hooks;
     if asked.refresh_only {
         request.want = Want::Records;

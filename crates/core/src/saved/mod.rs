@@ -61,6 +61,9 @@ pub struct Asked {
     pub refresh_lookups: bool,
     /// What is replaced, changed or not.
     pub replace: BTreeSet<Address>,
+    /// What is taken over beside what the program says, by its address.
+    #[serde(default)]
+    pub import: BTreeMap<Address, String>,
     /// Whether no hook runs.
     #[serde(default)]
     pub skip_hooks: bool,

@@ -39,8 +39,18 @@ pub(super) fn beyond(document: &Document, now: &Plan) -> Vec<Problem> {
         let why = match step.action {
             // These call nothing that changes anything.
             Action::Join | Action::Record | Action::Settle => None,
+            Action::Import => taken(twin, step).then(|| "import it".to_owned()),
             Action::Create => made(twin, step),
-            Action::Update => changed(twin, step),
+            Action::Update => {
+                let import = |plan: &PlanData, id| {
+                    let import =
+                        plan.steps.iter().find(|s| s.action == Action::Import && s.id == id);
+                    import.and_then(|step| step.import.clone())
+                };
+                let taken = twin.and_then(|twin| import(saved, twin.id));
+                let again = taken.is_some() && taken == import(fresh, step.id);
+                changed(twin, step, again)
+            }
             Action::Delete => {
                 removed(deleted.contains(&step.id), &gone, step).then(|| "delete it".to_owned())
             }
@@ -74,10 +84,19 @@ fn made(twin: Option<&Step>, step: &Step) -> Option<String> {
     otherwise(twin, step).map(|field| format!("{what} with another `{field}`"))
 }
 
-/// What an update does that the plan does not say.
-fn changed(twin: Option<&Step>, step: &Step) -> Option<String> {
+/// Whether an import takes over something that the plan does not say.
+fn taken(twin: Option<&Step>, step: &Step) -> bool {
+    twin.is_none_or(|twin| {
+        (&twin.import, &twin.kind, &twin.provider) != (&step.import, &step.kind, &step.provider)
+    })
+}
+
+/// What an update does that the plan does not say; `taken` says that both plans take its object over
+/// first.
+fn changed(twin: Option<&Step>, step: &Step, taken: bool) -> Option<String> {
     let same = |twin: &&Step| {
-        (twin.id, &twin.kind, &twin.provider) == (step.id, &step.kind, &step.provider)
+        (taken || twin.id == step.id)
+            && (&twin.kind, &twin.provider) == (&step.kind, &step.provider)
     };
     let Some(twin) = twin.filter(same) else { return Some("update it".to_owned()) };
     let planned: BTreeMap<&Path, &FieldChange> =

@@ -2,10 +2,11 @@
 //!
 //! Sums tell what was damaged, not what was made up. Apply relies on all of this.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use crate::{
     declare::{Problem, Program},
+    identity::ResourceId,
     plan::{Action, PlanData, Step},
     provider::Provider,
     state::Snapshot,
@@ -50,6 +51,8 @@ pub(super) fn strangers(
     snapshot: &Snapshot,
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
+    let imports = plan.steps.iter().filter(|step| step.action == Action::Import);
+    let imports: HashSet<ResourceId> = imports.map(|step| step.id).collect();
     for step in &plan.steps {
         let mut say = |message: &str| {
             problems.push(Problem {
@@ -60,8 +63,16 @@ pub(super) fn strangers(
             });
         };
         let recorded = snapshot.records.contains_key(&step.id);
+        let imported = || imports.contains(&step.id);
         match step.action {
             Action::Join => continue,
+            Action::Import
+                if snapshot.records.get(&step.id).is_some_and(|row| !row.is_unclaimed()) =>
+            {
+                say("the plan imports an object that is recorded already");
+            }
+            Action::Import => {}
+            Action::Update if imported() => {}
             Action::Create if recorded => say("the plan makes it under an id that is taken"),
             Action::Create => {}
             _ if !recorded => say("the plan changes an object that is not recorded"),

@@ -47,8 +47,25 @@ pub struct Record {
     /// The options that outlive the declaration.
     #[serde(default)]
     pub options: RecordedOptions,
+    /// How it came here, if an object that existed already was taken over. A replacement keeps it,
+    /// so that the declaration may go on saying what was imported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import: Option<Import>,
     /// The source line of its declaration.
     pub declared_at: String,
+}
+
+/// The taking over of an object that existed already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Import {
+    /// The id that was asked for; of one that was adopted, its id in the cloud.
+    pub id: String,
+    /// Whether it was found by its inputs, and not named by its id.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
+    /// Whether it is done: the object is marked as ours.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub claimed: bool,
 }
 
 impl Record {
@@ -62,6 +79,13 @@ impl Record {
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
         self.status == Status::Settling && self.seen.is_none()
+    }
+
+    /// Whether it is of an object that a run began to take over, and did not see that it is marked
+    /// as ours.
+    #[must_use]
+    pub fn is_unclaimed(&self) -> bool {
+        self.import.as_ref().is_some_and(|import| !import.claimed)
     }
 
     /// The row of an object whose address another one took. What the replacing program says of

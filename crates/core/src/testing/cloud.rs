@@ -13,7 +13,7 @@ use std::{
 use ipnet::IpNet;
 
 use crate::{
-    identity::{Identity, ResourceId},
+    identity::{Identity, ResourceId, Seed},
     provider::{ErrorKind, ProviderError},
     value::Value,
 };
@@ -35,6 +35,11 @@ pub enum Op {
     List,
     /// Look for an object after a crash.
     Find,
+    /// Look for an object that nobody here has made: its address is the id or the name that is
+    /// looked for.
+    Locate,
+    /// Mark an object as ours.
+    Claim,
 }
 
 /// How a call goes wrong.
@@ -96,6 +101,8 @@ pub struct Object {
 struct World {
     objects: BTreeMap<String, Object>,
     minted: BTreeMap<String, u64>,
+    /// The ids of objects that have another one now.
+    renumbered: BTreeMap<String, String>,
     log: Vec<Call>,
     ticks: usize,
     faults: Vec<(Op, String, u32, Fault)>,
@@ -173,6 +180,45 @@ impl Cloud {
         {
             inputs.insert(field, value);
         }
+    }
+
+    /// Puts an object of another hand there: of the type `kind`, with the inputs that would make it.
+    ///
+    /// # Panics
+    /// When there is an object with this id already.
+    pub fn put(&self, id: &str, kind: &str, inputs: Value) {
+        let name = inputs.get("name").and_then(Value::as_str).map(str::to_owned);
+        let mut refs = Vec::new();
+        for field in ["refs", "fixed_ref", "held"] {
+            match inputs.get(field) {
+                Some(Value::List(ids)) => refs.extend(ids.iter().filter_map(Value::as_str)),
+                Some(id) => refs.extend(id.as_str()),
+                None => {}
+            }
+        }
+        let object = Object {
+            kind: kind.to_owned(),
+            made_by: ResourceId::derive(&Seed::fixed(u64::MAX), 0),
+            refs: refs.into_iter().map(str::to_owned).collect(),
+            inputs,
+            name,
+            generation: 1,
+            looks_until_ready: 0,
+        };
+        let before = self.world().objects.insert(id.to_owned(), object);
+        assert!(before.is_none(), "there is an object with the id {id} already");
+    }
+
+    /// Gives an object another id behind everybody's back; looks at the old one show it under the new.
+    ///
+    /// # Panics
+    /// When there is no object with this id.
+    pub fn renumber(&self, id: &str, to: &str) {
+        let mut world = self.world();
+        let object = world.objects.remove(id);
+        let object = object.unwrap_or_else(|| panic!("there is no object with the id {id}"));
+        world.objects.insert(to.to_owned(), object);
+        world.renumbered.insert(id.to_owned(), to.to_owned());
     }
 
     /// Gives an object another name behind everybody's back.
@@ -428,6 +474,28 @@ impl Effects<'_> {
 
     pub(super) fn get(&self, id: &str) -> Option<Object> {
         self.world.objects.get(id).cloned()
+    }
+
+    /// The object that has this id, or had it before, with the id that it has.
+    pub(super) fn now(&self, id: &str) -> Option<(String, Object)> {
+        let id = self.world.renumbered.get(id).map_or(id, String::as_str);
+        Some((id.to_owned(), self.get(id)?))
+    }
+
+    pub(super) fn named(&self, kind: &str, name: &str) -> Option<(String, Object)> {
+        let fits = |object: &Object| object.kind == kind && object.name.as_deref() == Some(name);
+        let (id, object) = self.world.objects.iter().find(|(_, object)| fits(object))?;
+        Some((id.clone(), object.clone()))
+    }
+
+    pub(super) fn claim(&mut self, id: &str, by: ResourceId) -> Result<(), ProviderError> {
+        match self.world.objects.get_mut(id) {
+            Some(object) => {
+                object.made_by = by;
+                Ok(())
+            }
+            None => Err(Self::refuse(ErrorKind::NotFound, format!("{id} does not exist"))),
+        }
     }
 
     pub(super) fn made_by(&self, id: ResourceId) -> Option<(String, Object)> {

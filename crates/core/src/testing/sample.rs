@@ -6,7 +6,9 @@ use super::Random;
 use crate::{
     hook::HookPoint,
     identity::{Address, ResourceId, Seed},
-    state::{Change, Intent, Pin, ProviderTarget, Record, RecordedOptions, Role, Status, Verb},
+    state::{
+        Change, Import, Intent, Pin, ProviderTarget, Record, RecordedOptions, Role, Status, Verb,
+    },
     value::{Path, Value},
 };
 
@@ -96,6 +98,11 @@ pub(super) fn record(random: &mut Random, n: u64) -> Record {
             delete_timeout: (random.below(4) == 0)
                 .then(|| Duration::from_millis(random.below(10_000))),
         },
+        import: (random.below(4) == 0).then(|| Import {
+            id: "subnet-1".to_owned(),
+            adopted: random.below(2) == 0,
+            claimed: random.below(2) == 0,
+        }),
         declared_at: "src/main.rs:1:1".into(),
     }
 }

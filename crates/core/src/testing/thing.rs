@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::cloud::{Cloud, Interrupted, Object, Op};
+use super::cloud::{Cloud, Effects, Interrupted, Object, Op};
 use crate::{
-    Changes, Check, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Observed, Outputs,
-    ProviderError, Registry, Resource, Settled,
+    By, Changes, Check, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Observed,
+    Outputs, ProviderError, Registry, Resource, Settled,
     value::{Secret, Value},
 };
 
@@ -93,9 +93,9 @@ macro_rules! thing {
                 known: &Known<Self>,
             ) -> Result<Option<Observed<Self>>, ProviderError> {
                 let (address, id) = (cx.identity.address.as_str(), &known.outputs.id);
-                let object =
-                    cx.client.call(Op::Read, address, Some(id), |at| Ok(at.get(id))).await?;
-                object.map(|object| Self::seen(id.clone(), &object)).transpose()
+                let found =
+                    cx.client.call(Op::Read, address, Some(id), |at| Ok(at.now(id))).await?;
+                found.map(|(id, object)| Self::seen(id, &object)).transpose()
             }
 
             async fn list(
@@ -169,6 +169,36 @@ macro_rules! thing {
                 let (address, id) = (cx.identity.address.as_str(), &known.outputs.id);
                 cx.client.call(Op::Delete, address, Some(id), |at| at.delete(id)).await?;
                 Ok(Deletion::Done)
+            }
+
+            async fn locate(
+                client: &Cloud,
+                by: By<'_, Self>,
+            ) -> Result<Option<Observed<Self>>, ProviderError> {
+                let found = match by {
+                    By::Id(id) => {
+                        let look = |at: &mut Effects<'_>| {
+                            let object = at.get(id).filter(|object| object.kind == Self::TYPE.kind);
+                            Ok(object.map(|object| (id.to_owned(), object)))
+                        };
+                        client.call(Op::Locate, id, Some(id), look).await?
+                    }
+                    By::Inputs(Self { name: Some(name), .. }) => {
+                        let look = |at: &mut Effects<'_>| Ok(at.named(Self::TYPE.kind, name));
+                        client.call(Op::Locate, name, None, look).await?
+                    }
+                    By::Inputs(_) => None,
+                };
+                found.map(|(id, object)| Self::seen(id, &object)).transpose()
+            }
+
+            async fn claim(
+                cx: &Context<'_, Cloud>,
+                known: &Known<Self>,
+            ) -> Result<(), ProviderError> {
+                let (address, id) = (cx.identity.address.as_str(), &known.outputs.id);
+                let by = cx.identity.id;
+                Ok(cx.client.call(Op::Claim, address, Some(id), |at| at.claim(id, by)).await?)
             }
 
             fn validate(check: &mut Check<'_>) {

@@ -98,6 +98,21 @@ impl Value {
         }
     }
 
+    /// This value without what is unknown in it.
+    #[must_use]
+    pub(crate) fn without_unknowns(self) -> Value {
+        match self {
+            Value::Unknown => Value::Null,
+            Value::List(items) => Value::List(items.into_iter().filter(Value::is_known).collect()),
+            Value::Map(map) => {
+                let known = map.into_iter().map(|(key, value)| (key, value.without_unknowns()));
+                known.collect::<Map>().into()
+            }
+            Value::Secret(inner) => inner.without_unknowns().into_secret(),
+            known => known,
+        }
+    }
+
     /// Whether this is [`Value::Null`].
     #[must_use]
     pub fn is_null(&self) -> bool {

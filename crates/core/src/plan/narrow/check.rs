@@ -232,6 +232,7 @@ impl<'a> Draft<'a> {
             depends_on: row.map(|row| row.depends_on.clone()).unwrap_or_default(),
             options: row.map(|row| row.options.clone()).unwrap_or_default(),
             provider: row.map(|row| row.provider.clone()).unwrap_or_default(),
+            import: None,
         };
         (decision, row.map_or_else(unknown, |row| row.outputs.clone()))
     }

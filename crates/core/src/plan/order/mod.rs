@@ -20,6 +20,7 @@ use self::{
 use super::{
     Action, Missing, Observation, PlanError, Step, StepId,
     decide::{Decision, Draft},
+    import::{imported_as, secret_as},
     removals::Removal,
 };
 use crate::{
@@ -125,18 +126,18 @@ impl Arrangement<'_> {
             before.dedup();
             let step = match decision {
                 Some(decision) if decision.action.is_some() => {
-                    Some(self.push_forward(node, decision))
+                    Some(self.push_forward(node, decision, before.clone()))
                 }
                 Some(decision) if before.len() > 4 => {
                     let mut step = self.blank(decision.id, Action::Join);
                     step.address = program.graph[index].address.clone();
+                    step.after.clone_from(&before);
                     Some(self.push(step, 0))
                 }
                 _ => None,
             };
             match step {
                 Some(step) => {
-                    self.steps[step.index()].after = before;
                     self.of_node[node] = Some(step);
                     frontiers.push(vec![step]);
                 }
@@ -145,14 +146,43 @@ impl Arrangement<'_> {
         }
     }
 
-    fn push_forward(&mut self, node: usize, decision: &Decision) -> StepId {
+    /// Adds the step of a declared resource. Of one that is taken over and changed there are two: the
+    /// change comes behind.
+    fn push_forward(&mut self, node: usize, decision: &Decision, before: Vec<StepId>) -> StepId {
+        let imports = decision.import.as_ref().is_some_and(|import| !import.claimed);
+        let mut step = self.forward_step(node, decision);
+        step.after = before;
+        if imports && decision.action == Some(Action::Update) {
+            let mut import = step.clone();
+            import.action = Action::Import;
+            import.changes = Vec::new();
+            import.reasons = imported_as(decision).into_iter().collect();
+            let import = self.push(import, 1);
+            step.after = vec![import];
+            step.import = None;
+        }
+        let weight = match step.action {
+            Action::Record => 0,
+            _ => self.seconds(node),
+        };
+        self.push(step, weight)
+    }
+
+    fn seconds(&self, node: usize) -> u64 {
+        match self.draft.program.graph[NodeIndex::new(node)].kind {
+            NodeKind::Resource(of) => u64::from(of.seconds),
+            NodeKind::Lookup { .. } => 0,
+        }
+    }
+
+    fn forward_step(&self, node: usize, decision: &Decision) -> Step {
         let declared = &self.draft.program.graph[NodeIndex::new(node)];
-        let (kind, group, seconds) = match declared.kind {
-            NodeKind::Resource(of) => (of.kind, of.group, of.seconds),
-            NodeKind::Lookup { kind, .. } => (kind, Group::Other, 0),
+        let (kind, group) = match declared.kind {
+            NodeKind::Resource(of) => (of.kind, of.group),
+            NodeKind::Lookup { kind, .. } => (kind, Group::Other),
         };
         let action = decision.action.unwrap_or(Action::Join);
-        let step = Step {
+        Step {
             action,
             address: declared.address.clone(),
             kind: kind.to_owned(),
@@ -162,7 +192,8 @@ impl Arrangement<'_> {
             reasons: decision.reasons.clone(),
             changes: decision.changes.clone(),
             inputs: self.draft.inputs[node].clone(),
-            observed: self.observed(decision),
+            observed: self.observed(node, decision),
+            import: decision.import.clone(),
             replaces: decision.row.filter(|_| decision.replaced),
             leaves_row: false,
             takes_along: Vec::new(),
@@ -171,16 +202,18 @@ impl Arrangement<'_> {
             declared_at: declared.declared_at.to_string(),
             after: Vec::new(),
             priority: 0,
-        };
-        let weight = if matches!(action, Action::Record) { 0 } else { u64::from(seconds) };
-        self.push(step, weight)
+        }
     }
 
-    fn observed(&self, decision: &Decision) -> Option<Seen> {
+    fn observed(&self, node: usize, decision: &Decision) -> Option<Seen> {
         if decision.action == Some(Action::Create) {
             return None;
         }
         match self.draft.facts.observed.get(&decision.row?)? {
+            // The record of what is only now taken over does not know yet what is secret.
+            Observation::There(seen) if decision.import.as_ref().is_some_and(|i| !i.claimed) => {
+                Some(secret_as(self.draft.program, node, &self.draft.inputs[node], seen))
+            }
             Observation::There(seen) => Some(seen.clone()),
             Observation::Gone => None,
         }
@@ -198,6 +231,7 @@ impl Arrangement<'_> {
             changes: Vec::new(),
             inputs: Value::Null,
             observed: None,
+            import: None,
             replaces: None,
             leaves_row: false,
             takes_along: Vec::new(),
