@@ -14,7 +14,7 @@ use std::{
 use crate::{
     apply::{self, ApplyError, CancelToken, EventSink, Live, Settings},
     declare::{Options, Program},
-    gather::{Gatherer, Recovery},
+    gather::{Anew, Gatherer, Recovery},
     hook::{ErrorAction, HookCall, Hooks, MissingHook},
     identity::{Address, ResourceId, Seed},
     panics::{bug, caught_now},
@@ -325,11 +325,13 @@ impl PlanRequest<'_> {
             None => Seed::random().map_err(|error| PlanError::Seed(error.to_string()))?,
         };
         let mut snapshot = settings.store.load(&program.stack).await?;
+        let renamed = gatherer.rename(&program, &mut snapshot);
         let replace = self.replace.iter().chain(self.import.keys());
         self.refuse_moving(&snapshot)?;
         let selection = self.narrow.select(&program, &snapshot, self.want, replace)?;
         gatherer.check_targets(&selection.view(&snapshot))?;
         let upgraded = gatherer.upgrade(&selection.read(&snapshot))?;
+        let upgraded = renamed.written(&snapshot, &selection, upgraded);
         for change in upgraded.clone() {
             snapshot.apply(change);
         }
@@ -350,10 +352,14 @@ impl PlanRequest<'_> {
             }
             // Of what is left, some may have been told by them.
             Want::Nothing => {}
-            Want::Records if !self.again => {}
             Want::Program | Want::Records => {
-                (answers, pins) =
-                    gatherer.answers(&program, &snapshot, &selection, self.again).await?;
+                let records = self.want == Want::Records;
+                let anew = Anew {
+                    lookups: self.again,
+                    existing: self.again || records || self.refresh == RefreshMode::List,
+                    only: records && !self.again,
+                };
+                (answers, pins) = gatherer.answers(&program, &snapshot, &selection, anew).await?;
             }
         }
         for change in pins.clone() {

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     check::Check,
+    declare::Options,
     identity::Identity,
+    plan::mark_outputs,
     resource::{
         By, Changes, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Lookup, Observed,
         Settled,
@@ -219,7 +221,8 @@ pub trait LookupHandler: Send + Sync {
 pub trait Provider: Send + Sync {
     /// The name that records refer to it by, such as `aws`.
     fn name(&self) -> &str;
-    /// The handler of `kind`, if this provider has one.
+    /// The handler of `kind`, if this provider has one; also by a name that the type had before
+    /// ([`ResourceType::formerly`]), unless another type has that now.
     fn handler(&self, kind: &str) -> Option<&dyn Handler>;
     /// The handler of the lookup `kind`, if this provider has one.
     fn lookup(&self, kind: &str) -> Option<&dyn LookupHandler>;
@@ -238,6 +241,8 @@ pub struct Registry<C> {
     window: Duration,
     handlers: BTreeMap<&'static str, Box<dyn Handler>>,
     lookups: BTreeMap<&'static str, Box<dyn LookupHandler>>,
+    /// Names that types had before, with those that they have.
+    former: BTreeMap<&'static str, &'static str>,
 }
 
 impl<C: Send + Sync + 'static> Registry<C> {
@@ -250,6 +255,7 @@ impl<C: Send + Sync + 'static> Registry<C> {
             window: Duration::ZERO,
             handlers: BTreeMap::new(),
             lookups: BTreeMap::new(),
+            former: BTreeMap::new(),
         }
     }
 
@@ -270,6 +276,11 @@ impl<C: Send + Sync + 'static> Registry<C> {
     /// Adds the resource type `R`.
     #[must_use]
     pub fn with<R: Lifecycle<Client = C>>(mut self) -> Self {
+        let existing = Existing::<R> { client: self.client.clone() };
+        self.lookups.insert(R::TYPE.existing, Box::new(existing));
+        for former in R::TYPE.formerly {
+            self.former.insert(former, R::TYPE.kind);
+        }
         let typed = Typed::<R> { client: self.client.clone() };
         self.handlers.insert(R::TYPE.kind, Box::new(typed));
         self
@@ -294,7 +305,9 @@ impl<C: Send + Sync + 'static> Provider for Registry<C> {
         &self.name
     }
     fn handler(&self, kind: &str) -> Option<&dyn Handler> {
-        self.handlers.get(kind).map(AsRef::as_ref)
+        let handler = self.handlers.get(kind);
+        let former = || self.handlers.get(self.former.get(kind)?);
+        handler.or_else(former).map(AsRef::as_ref)
     }
     fn lookup(&self, kind: &str) -> Option<&dyn LookupHandler> {
         self.lookups.get(kind).map(AsRef::as_ref)
@@ -497,6 +510,44 @@ impl<R: Lifecycle> Handler for Typed<R> {
         let (inputs, outputs) = R::upgrade(version, row.inputs, row.outputs)?;
         Ok(Seen { inputs, outputs })
     }
+}
+
+/// Reads objects that others own.
+struct Existing<R: Lifecycle> {
+    client: Arc<R::Client>,
+}
+
+impl<R: Lifecycle> LookupHandler for Existing<R> {
+    fn look_up<'a>(&'a self, query: &'a Value) -> BoxFuture<'a, Result<Value, ProviderError>> {
+        Box::pin(async move {
+            let kind = R::TYPE.kind;
+            let error = |error, message: String| ProviderError::new(error, kind, message);
+            let id = query.get("id").and_then(Value::as_str).filter(|id| !id.is_empty());
+            let id = id.ok_or_else(|| {
+                error(ErrorKind::Invalid, "its id is not set; expected text".to_owned())
+            })?;
+            let located = R::locate(&self.client, By::Id(id)).await?;
+            let located = located.ok_or_else(|| {
+                error(ErrorKind::NotFound, format!("there is no object with the id {id:?}"))
+            })?;
+            let outputs = encode(kind, &located.outputs)?;
+            match physical_id(R::TYPE, &outputs) {
+                Some(_) => Ok(mark_outputs(R::TYPE, &Value::Null, outputs)),
+                None => Err(error(ErrorKind::Provider, "it was reported without an id".to_owned())),
+            }
+        })
+    }
+}
+
+/// The provider that a lookup asks: the one that its options name, if that has it.
+pub(crate) fn asked<'p>(
+    providers: &'p [Arc<dyn Provider>],
+    kind: &str,
+    options: &Options,
+) -> Option<&'p Arc<dyn Provider>> {
+    let mut able = providers.iter().filter(|provider| provider.lookup(kind).is_some());
+    let named = able.clone().find(|provider| Some(provider.name()) == options.provider.as_deref());
+    named.or_else(|| able.next())
 }
 
 struct TypedLookup<L: Lookup> {

@@ -57,6 +57,8 @@ pub trait Outputs: Serialize + DeserializeOwned + Clone + Send + Sync + 'static 
 pub trait Lookup: Inputs + Send + Sync + 'static {
     /// The lookup's name, as `provider:service/name`.
     const KIND: &'static str;
+    /// The names that it had before: answers that are recorded under one of them stay.
+    const FORMERLY: &'static [&'static str] = &[];
     /// What is answered.
     type Answer: Outputs;
     /// What the calls are made with.

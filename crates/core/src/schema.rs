@@ -7,6 +7,11 @@ use serde::{Deserialize, Serialize};
 pub struct ResourceType {
     /// The type's name in plans and in state, as `provider:service/type`.
     pub kind: &'static str,
+    /// The kind under which an object of this type is recorded that others own and the program reads.
+    pub existing: &'static str,
+    /// The names that the type had before. What is recorded under one of them is brought to today's
+    /// by the next plan, without a call.
+    pub formerly: &'static [&'static str],
     /// The version of the inputs' and outputs' shape; rows of an older one go through
     /// [`Lifecycle::upgrade`](crate::Lifecycle::upgrade).
     pub version: u32,

@@ -26,6 +26,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// | key | meaning |
 /// | --- | --- |
 /// | `kind = "provider:service/type"` | the type's name in plans and in state; must be there |
+/// | `formerly = ["provider:service/old"]` | the kinds that the type was called before: what is recorded of it follows |
 /// | `outputs = VpcOutputs` | the struct that derives `Outputs`; must be there |
 /// | `group = network` | the heading in a plan: `network`, `identity`, `storage`, `compute`, `drivers`, `other` (the default) |
 /// | `version = 2` | the version of the shape of inputs and outputs; 1 by default |

@@ -2,20 +2,23 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
-use syn::{DeriveInput, Ident, LitInt, LitStr, Type, spanned::Spanned};
+use syn::{
+    DeriveInput, Ident, LitInt, LitStr, Token, Type, punctuated::Punctuated, spanned::Spanned,
+};
 
 use crate::{
     attributes::{Problems, entries, named_fields, unknown},
     builder, consistency, inputs, root,
 };
 
-const KEYS: [&str; 7] =
-    ["kind", "outputs", "group", "version", "seconds", "delete_first", "resumable"];
+const KEYS: [&str; 8] =
+    ["kind", "formerly", "outputs", "group", "version", "seconds", "delete_first", "resumable"];
 const GROUPS: [&str; 6] = ["network", "identity", "storage", "compute", "drivers", "other"];
 
 /// What `#[resource(..)]` says of the struct.
 struct Settings {
     kind: LitStr,
+    formerly: Vec<LitStr>,
     outputs: Type,
     group: Ident,
     version: TokenStream,
@@ -64,6 +67,7 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
 
 impl Settings {
     fn parse(input: &DeriveInput) -> syn::Result<Self> {
+        let mut formerly = Vec::new();
         let (mut kind, mut outputs, mut group) = (None::<LitStr>, None, format_ident!("Other"));
         let (mut version, mut seconds) = (quote!(1), quote!(1));
         let (mut delete_first, mut resumable) = (false, false);
@@ -71,6 +75,12 @@ impl Settings {
             let name = meta.path.get_ident().map(ToString::to_string).unwrap_or_default();
             match name.as_str() {
                 "kind" => kind = Some(meta.value()?.parse()?),
+                "formerly" => {
+                    let list = meta.value()?;
+                    let names;
+                    syn::bracketed!(names in list);
+                    formerly.extend(Punctuated::<LitStr, Token![,]>::parse_terminated(&names)?);
+                }
                 "outputs" => outputs = Some(meta.value()?.parse()?),
                 "group" => group = variant(&meta.value()?.parse()?)?,
                 "version" => version = number(&meta.value()?.parse()?, 1)?,
@@ -90,6 +100,14 @@ impl Settings {
             Some(kind) => drop(problems.take(check_kind(kind))),
             None => problems.add(missing("kind = \"provider:service/type\"")),
         }
+        for old in &formerly {
+            if let Err(error) = check_kind(old) {
+                problems.add(error);
+            }
+            if kind.as_ref().is_some_and(|kind| kind.value() == old.value()) {
+                problems.add(syn::Error::new(old.span(), "it is the kind that it has now"));
+            }
+        }
         if outputs.is_none() {
             problems.add(missing(&format!("outputs = {}Outputs", input.ident)));
         }
@@ -97,18 +115,22 @@ impl Settings {
         let (Some(kind), Some(outputs)) = (kind, outputs) else {
             return Err(missing("kind, outputs"));
         };
-        Ok(Self { kind, outputs, group, version, seconds, delete_first, resumable })
+        Ok(Self { kind, formerly, outputs, group, version, seconds, delete_first, resumable })
     }
 
     /// `impl Resource`.
     fn resource(&self, name: &Ident, root: &TokenStream) -> TokenStream {
-        let Self { kind, outputs, group, version, seconds, delete_first, resumable } = self;
+        let existing = format!("existing {}", self.kind.value());
+        let Self { kind, formerly, outputs, group, version, seconds, delete_first, resumable } =
+            self;
         let schema = quote_spanned!(outputs.span()=> <#outputs as #root::Outputs>::SCHEMA);
         quote! {
             #[automatically_derived]
             impl #root::Resource for #name {
                 const TYPE: &'static #root::ResourceType = &#root::ResourceType {
                     kind: #kind,
+                    existing: #existing,
+                    formerly: &[#(#formerly),*],
                     version: #version,
                     group: #root::Group::#group,
                     inputs: <#name as #root::Inputs>::SCHEMA,

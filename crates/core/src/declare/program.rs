@@ -21,7 +21,14 @@ use crate::{
 #[derive(Clone, Copy)]
 pub(crate) enum NodeKind {
     Resource(&'static ResourceType),
-    Lookup { kind: &'static str, inputs: &'static Schema },
+    Lookup {
+        kind: &'static str,
+        inputs: &'static Schema,
+        /// The names that it had before.
+        formerly: &'static [&'static str],
+        /// The type of the object that it reads and that others own, if it is no free question.
+        existing: Option<&'static ResourceType>,
+    },
 }
 
 impl NodeKind {

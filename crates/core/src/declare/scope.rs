@@ -14,8 +14,12 @@ use crate::{
     identity::Address,
     output::{Input, Members, Output},
     resource::{Lookup, Outputs, Resource},
+    schema::{Field, Schema},
     value::Value,
 };
+
+/// What is asked of an object that others own.
+static EXISTING: Schema = Schema { fields: &[Field::new("id").required().replace()] };
 
 /// A place in the tree of a stack.
 pub struct Scope<'a> {
@@ -53,12 +57,51 @@ impl Scope<'_> {
         let scope = self.enter(name.as_ref(), Location::caller());
         let node = Node {
             address: Address::new(scope.path.as_str()),
-            kind: NodeKind::Lookup { kind: L::KIND, inputs: L::SCHEMA },
+            kind: NodeKind::Lookup {
+                kind: L::KIND,
+                inputs: L::SCHEMA,
+                formerly: L::FORMERLY,
+                existing: None,
+            },
             inputs: query.into().expr,
             options: scope.options.clone(),
             declared_at: scope.site(),
         };
         L::Answer::handle(scope.builder.add(node))
+    }
+
+    /// Reads an object of the type `R` that others own, by its id, and never changes or deletes it.
+    ///
+    /// Each plan looks at it anew and records what it reports ([`RefreshMode::List`](crate::RefreshMode::List); the other modes
+    /// use what is recorded, if it is); a plan is refused where it is not there. What changes on it
+    /// changes those who use it, as any other output does. When the declaration goes, the record does.
+    ///
+    /// An object that the stack manages and that the program then only reads, here or at its own
+    /// address, is not ours any more: its row is dropped without a delete. If the declaration of a
+    /// resource gives way to one that reads another object, the old object is deleted. The other
+    /// way round, a resource is made and what was read is forgotten; to take it over,
+    /// [`Declaration::import`] it. The objects of the types that can not be found by an id
+    /// ([`Lifecycle::locate`](crate::Lifecycle::locate)) can not be read either.
+    #[track_caller]
+    pub fn existing<R: Resource>(
+        &mut self,
+        name: impl AsRef<str>,
+        id: impl Into<Input<String>>,
+    ) -> <R::Outputs as Outputs>::Handle {
+        let scope = self.enter(name.as_ref(), Location::caller());
+        let node = Node {
+            address: Address::new(scope.path.as_str()),
+            kind: NodeKind::Lookup {
+                kind: R::TYPE.existing,
+                inputs: &EXISTING,
+                formerly: &[],
+                existing: Some(R::TYPE),
+            },
+            inputs: Arc::new(Expr::Members(vec![("id".into(), id.into().expr)])),
+            options: scope.options.clone(),
+            declared_at: scope.site(),
+        };
+        R::Outputs::handle(scope.builder.add(node))
     }
 
     /// Makes `output` an output of the whole stack, under `name`: recorded, and shown to the user.

@@ -4,6 +4,7 @@
 mod locate;
 mod observe;
 mod recover;
+mod rename;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -20,6 +21,7 @@ use crate::{
 };
 
 pub(crate) use locate::{Found, Search};
+pub(crate) use observe::Anew;
 pub(crate) use recover::Recovery;
 
 /// How long a look that met a passing error waits before it is taken again.

@@ -184,6 +184,11 @@ fn current_rows(snapshot: &Snapshot) -> HashMap<(&str, &str), &Record> {
 }
 
 impl<'a> Draft<'a> {
+    /// Whether all is to go.
+    pub(super) fn wants_nothing(&self) -> bool {
+        self.facts.want == Want::Nothing
+    }
+
     fn visit(
         &mut self,
         index: NodeIndex,

@@ -11,6 +11,7 @@ mod decide;
 mod diff;
 mod drift;
 mod error;
+mod existing;
 mod exports;
 mod facts;
 mod import;

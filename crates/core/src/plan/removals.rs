@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Action, Observation, Reason, Want, decide::Draft};
+use super::{Action, Observation, Reason, Want, decide::Draft, existing::Readers};
 use crate::{
     identity::ResourceId,
     provider::object_of,
@@ -30,6 +30,7 @@ pub(super) fn decide(draft: &mut Draft<'_>) -> Vec<Removal> {
         .collect();
     let mut removals: Vec<Removal> = Vec::new();
     let mut protected = Vec::new();
+    let readers = Readers::of(draft);
     let chosen = &draft.chosen.selection;
     for record in draft.facts.snapshot.records.values().filter(|r| chosen.contains(&r.address)) {
         let node = node_of_row.get(&record.id).copied();
@@ -46,6 +47,18 @@ pub(super) fn decide(draft: &mut Draft<'_>) -> Vec<Removal> {
         };
         let deleting = draft.facts.deleting.contains(&record.id) && record.status != Status::Absent;
         let retained = decision.map_or(record.options.retain, |d| d.options.retain);
+        let reader = readers.of_row(draft, record).filter(|_| !is_gone && !deleting);
+        if let Some(reader) = reader {
+            removals.push(Removal {
+                row: record.id,
+                action: Action::Forget,
+                reasons: vec![reason, Reason::OnlyRead(reader.clone())],
+                replaced_by: node,
+                delete_first: false,
+                takes_along: Vec::new(),
+            });
+            continue;
+        }
         if !is_gone && record.role == Role::Current && is_protected(draft, record, node) {
             protected.push((record.address.clone(), reason.to_string()));
         }
@@ -143,7 +156,8 @@ fn go_with_hosts(draft: &Draft<'_>, removals: Vec<Removal>) -> Vec<Removal> {
     for (i, host) in hosts.iter().enumerate() {
         // A host that is only forgotten leaves its guests' rows nothing to go with.
         let Some(host) = *host else { continue };
-        let stays = kept[host].as_ref().is_some_and(|h| h.reasons.contains(&Reason::Retained));
+        let left = |reason: &Reason| matches!(reason, Reason::Retained | Reason::OnlyRead(_));
+        let stays = kept[host].as_ref().is_some_and(|h| h.reasons.iter().any(left));
         if stays {
             continue;
         }

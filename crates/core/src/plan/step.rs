@@ -96,6 +96,8 @@ pub enum Reason {
     GoesWith(Address),
     /// It is retained in the cloud.
     Retained,
+    /// The program only reads it from now on, at this address: it is not ours to delete.
+    OnlyRead(Address),
 }
 
 impl fmt::Display for Reason {
@@ -119,6 +121,9 @@ impl fmt::Display for Reason {
             Reason::Requested => f.write_str("asked for"),
             Reason::Deposed => f.write_str("left over from an earlier replacement"),
             Reason::GoesWith(address) => write!(f, "goes with {address}"),
+            Reason::OnlyRead(address) => {
+                write!(f, "{address} only reads it from now on, so it stays in the cloud")
+            }
             Reason::Retained => f.write_str("retained in the cloud"),
         }
     }

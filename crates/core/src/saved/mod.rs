@@ -36,7 +36,7 @@ use crate::{
     declare::{NodeKind, Program},
     identity::Address,
     plan::{Plan, PlanData, RefreshMode},
-    provider::Provider,
+    provider::{Provider, asked as asked_of},
     schema::ResourceType,
     state::{Pin, ProviderTarget},
     value::Value,
@@ -106,7 +106,7 @@ impl Made {
         answers.sort_by(|one, other| one.address.cmp(&other.address));
         let mut used: HashSet<&str> = data.steps.iter().map(|step| &*step.provider).collect();
         let lookups = program.graph.node_weights().filter_map(|node| match node.kind {
-            NodeKind::Lookup { kind, .. } => providers.iter().find(|p| p.lookup(kind).is_some()),
+            NodeKind::Lookup { kind, .. } => asked_of(providers, kind, &node.options),
             NodeKind::Resource(_) => None,
         });
         used.extend(lookups.map(|provider| provider.name()));

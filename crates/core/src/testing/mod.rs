@@ -16,4 +16,4 @@ pub use invariants::check_invariants;
 pub use memory::MemoryStore;
 pub use random::Random;
 pub use sample::changes;
-pub use thing::{Net, Resumable, Single, Thing, ThingHandle, ThingOutputs, provider};
+pub use thing::{Net, Renamed, Resumable, Single, Thing, ThingHandle, ThingOutputs, provider};

@@ -12,10 +12,10 @@ use crate::{
 };
 
 macro_rules! thing {
-    ($(#[$doc:meta])* $name:ident, $kind:literal $(, $flag:ident)* $(; $named:ident)?) => {
+    ($(#[$doc:meta])* $name:ident, $kind:literal $(, $flag:ident $(= $to:tt)?)* $(; $named:ident)?) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Resource)]
-        #[resource(kind = $kind, outputs = ThingOutputs $(, $flag)*)]
+        #[resource(kind = $kind, outputs = ThingOutputs $(, $flag $(= $to)?)*)]
         pub struct $name {
             /// A unique name, or none.
             #[resource(unique $(, $named)?)]
@@ -243,6 +243,15 @@ thing!(
     /// An object whose name is a block of addresses, of which no two overlap.
     Net,
     "model:test/net"; cidr
+);
+
+thing!(
+    /// A [`Thing`] under another name, a version later. The provider of the modelled cloud does not
+    /// have it, for there a thing is still a thing.
+    Renamed,
+    "model:test/renamed",
+    formerly = ["model:test/thing", "model:test/object"],
+    version = 2
 );
 
 /// The provider of the modelled cloud, under the name `model`.

@@ -23,6 +23,8 @@ macro_rules! node_steps {
         impl NodeStep for $step {
             const TYPE: &'static ResourceType = &ResourceType {
                 kind: $kind,
+                existing: concat!("existing ", $kind),
+                formerly: &[],
                 version: 1,
                 group: Group::Drivers,
                 inputs: &SCHEMA,
