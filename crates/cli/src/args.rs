@@ -203,6 +203,14 @@ pub(crate) enum Builtin {
     Drift,
     /// Remove everything
     Destroy,
+    /// Take over an object that exists already: ask, then do just that and what has to change on it
+    Import {
+        /// The address of the resource that the program declares for it
+        address: String,
+        /// The object's id, as the type takes it
+        #[arg(id = "object", value_name = "ID")]
+        id: String,
+    },
     /// Print what the stack reports
     Output {
         /// Only this one, for scripts: texts come without quotes

@@ -69,7 +69,14 @@ pub(crate) fn check(flags: &Flags, command: &Builtin) -> Result<(), CliError> {
     let (plans, looks) = match command {
         Builtin::Plan { .. } | Builtin::Up { .. } => (true, true),
         Builtin::Drift | Builtin::Destroy => (true, false),
+        Builtin::Import { .. } if narrow.is_part() || !flags.replace.is_empty() => {
+            return refused(
+                "`import` is about its own address: it takes no --target, --exclude or --replace",
+                "`up` takes over what the program imports, with all the rest",
+            );
+        }
         Builtin::Show { .. }
+        | Builtin::Import { .. }
         | Builtin::Output { .. }
         | Builtin::Graph { .. }
         | Builtin::State(_) => (false, false),

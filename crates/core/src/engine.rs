@@ -14,7 +14,7 @@ use std::{
 use crate::{
     apply::{self, ApplyError, CancelToken, EventSink, Live, Settings},
     declare::{Options, Program},
-    gather::{Anew, Gatherer, Recovery},
+    gather::{Anew, Gatherer, Recovery, Verdict},
     hook::{ErrorAction, HookCall, Hooks, MissingHook},
     identity::{Address, ResourceId, Seed},
     panics::{bug, caught_now},
@@ -248,6 +248,7 @@ struct Gathered {
     snapshot: Snapshot,
     recovery: Recovery,
     observed: HashMap<ResourceId, Observation>,
+    judged: HashMap<ResourceId, Verdict>,
     answers: HashMap<Address, Pin>,
     moves: Moves,
     imports: Imports,
@@ -392,6 +393,7 @@ impl PlanRequest<'_> {
                     snapshot: snapshot.clone(),
                     recovery: recovery.clone(),
                     observed: HashMap::new(),
+                    judged: HashMap::new(),
                     answers: answers.clone(),
                     moves: moves.clone(),
                     imports: Imports::default(),
@@ -416,6 +418,16 @@ impl PlanRequest<'_> {
         for id in &recovery.deleting {
             observed.insert(*id, Observation::Gone);
         }
+        let judged = match self.want {
+            Want::Records => {
+                let told = |record: &Record| {
+                    let open = snapshot.intents.contains_key(&record.id);
+                    chosen(record) && !open && !recovery.uncertain.contains_key(&record.id)
+                };
+                gatherer.judge(&snapshot, &observed, &told).await?
+            }
+            Want::Program | Want::Nothing => HashMap::new(),
+        };
         let asked = Asked {
             destroy: destroys,
             refresh: self.refresh,
@@ -431,8 +443,17 @@ impl PlanRequest<'_> {
         };
         let pins = answers.values().cloned().collect();
         let imports = Imports::new(self.import.clone());
-        let facts =
-            Gathered { selection, snapshot, recovery, observed, answers, moves, imports, seed };
+        let facts = Gathered {
+            selection,
+            snapshot,
+            recovery,
+            observed,
+            judged,
+            answers,
+            moves,
+            imports,
+            seed,
+        };
         let recorded = facts.snapshot.targets.clone();
         let mut data = self.take_over(&gatherer, &program, facts).await?;
         data.repairs.extend(targets(settings, &data, &recorded));
@@ -492,6 +513,7 @@ impl PlanRequest<'_> {
                 moves: gathered.moves,
                 imports: gathered.imports,
                 observed: gathered.observed,
+                judged: gathered.judged,
                 uncertain: gathered.recovery.uncertain,
                 retried: gathered.recovery.retried,
                 deleting: gathered.recovery.deleting,

@@ -86,6 +86,7 @@ pub(super) fn lasting(event: &Event, summary: &Summary, paint: Paint) -> Option<
 /// What a complete run did.
 pub(super) fn finished(summary: &Summary, elapsed_ms: u64) -> String {
     let parts: Vec<String> = [
+        (summary.import, "imported"),
         (summary.create, "created"),
         (summary.update, "updated"),
         (summary.replace, "replaced"),

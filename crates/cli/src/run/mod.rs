@@ -4,6 +4,7 @@ mod apply;
 mod destroy;
 mod drift;
 mod graph;
+mod import;
 mod output;
 mod plan;
 mod saved;
@@ -92,6 +93,7 @@ pub(crate) async fn dispatch(run: &Run<'_>, command: Builtin) -> Result<Exit, Cl
         Builtin::Show { file } => saved::show(run, &file),
         Builtin::Drift => drift::run(run).await,
         Builtin::Destroy => destroy::run(run).await,
+        Builtin::Import { address, id } => import::run(run, &address, &id).await,
         Builtin::Output { name, reveal } => output::run(run, name.as_deref(), reveal).await,
         Builtin::Graph { format } => graph::run(run, format),
         Builtin::State(command) => state::run(run, command).await,

@@ -171,6 +171,20 @@ impl Session {
         .await
     }
 
+    /// Plans to take over one object, and nothing else.
+    pub(crate) async fn plan_import(
+        &self,
+        run: &Run<'_>,
+        address: &str,
+        id: &str,
+    ) -> Result<Plan, CliError> {
+        run.interruptible(async {
+            let request = self.request(run, Purpose::Up).target(address).import(address, id);
+            request.await.map_err(|error| self.plan_error(error))
+        })
+        .await
+    }
+
     /// Plans to compare. A part of the stack may be compared that could not be planned by itself.
     pub(crate) async fn plan_drift(&self, run: &Run<'_>) -> Result<Plan, CliError> {
         let planned = async {

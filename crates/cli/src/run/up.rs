@@ -2,9 +2,10 @@
 
 use std::{path::Path, time::Instant};
 
+use formwork_core::{Live, Plan};
 use serde_json::json;
 
-use super::{Run, session::Purpose};
+use super::{Run, Session, session::Purpose};
 use crate::{approve, error::CliError, exit::Exit, view};
 
 pub(super) async fn run(
@@ -23,6 +24,24 @@ pub(super) async fn run(
             (session, plan)
         }
     };
+    let Some(live) = apply(run, &session, plan, started).await? else { return Ok(Exit::Done) };
+    if run.console.is_json() {
+        run.console.json_line(&json!({ "event": "outputs", "outputs": live.exports() }));
+        return Ok(Exit::Done);
+    }
+    run.console.human(&view::outputs(live.exports(), &run.console.human_layout()));
+    run.hint("drift", "to compare the cloud with this");
+    run.hint("destroy", "to remove all of it");
+    Ok(Exit::Done)
+}
+
+/// Shows a plan, asks where it must, and applies it; nothing where it has no changes but of records.
+pub(super) async fn apply(
+    run: &Run<'_>,
+    session: &Session,
+    plan: Plan,
+    started: Instant,
+) -> Result<Option<Live>, CliError> {
     let layout = run.console.human_layout();
     if run.console.is_json() {
         run.console.json_line(&json!({ "event": "plan", "plan": plan.data() }));
@@ -32,31 +51,23 @@ pub(super) async fn run(
         let unwritten = !plan.data().steps.is_empty() || !plan.data().repairs.is_empty();
         run.console.human(&view::unchanged(plan.data(), started.elapsed(), &layout));
         if unwritten {
-            run.apply_silently(&session, plan).await?;
+            run.apply_silently(session, plan).await?;
         }
-        return Ok(Exit::Done);
+        return Ok(None);
     }
     let types = |kind: &str| session.engine.resource_type(kind);
-    if approve::is_read(run, &session) {
+    if approve::is_read(run, session) {
         run.console.human(&view::plan(plan.data(), &types, &layout));
     }
     if plan.data().refresh_only {
-        run.apply_silently(&session, plan).await?;
+        run.apply_silently(session, plan).await?;
         run.console.human("Recorded.\n");
-        return Ok(Exit::Done);
+        return Ok(None);
     }
     match plan.removes_all() {
         // A program may have saved a plan to remove everything.
-        true => approve::destruction(run, &session, &plan).await?,
-        false => approve::changes(run, &session, &plan).await?,
+        true => approve::destruction(run, session, &plan).await?,
+        false => approve::changes(run, session, &plan).await?,
     }
-    let live = run.apply(&session, plan).await?;
-    if run.console.is_json() {
-        run.console.json_line(&json!({ "event": "outputs", "outputs": live.exports() }));
-        return Ok(Exit::Done);
-    }
-    run.console.human(&view::outputs(live.exports(), &layout));
-    run.hint("drift", "to compare the cloud with this");
-    run.hint("destroy", "to remove all of it");
-    Ok(Exit::Done)
+    Ok(Some(run.apply(session, plan).await?))
 }

@@ -2,6 +2,7 @@
 
 mod asking;
 mod harness;
+mod import;
 mod narrow;
 mod plans;
 mod saved;

@@ -9,6 +9,7 @@ use super::{
     executor::{Executor, Progress},
 };
 use crate::{
+    gather::is_verdict,
     identity::{Address, ResourceId},
     panics::provider_bug,
     plan::{Action, Step, StepId, mark_outputs, mark_secrets, same_value, settled},
@@ -336,16 +337,8 @@ impl Executor<'_> {
         let asked = self.running.get(&id).and_then(|running| running.again.as_ref());
         let looked = matches!(asked, Some(Ask::Settle { .. }));
         let row = self.records.get(&self.step(id).id);
-        let verdict = !matches!(
-            error.kind,
-            // These are of the way to it, and not of the object itself.
-            ErrorKind::Timeout
-                | ErrorKind::Ambiguous
-                | ErrorKind::Transient
-                | ErrorKind::Throttled
-                | ErrorKind::Denied
-                | ErrorKind::Provider
-        );
+        // Others are of the way to it, and not of the object itself.
+        let verdict = is_verdict(error);
         looked && verdict && row.is_some_and(|row| row.seen.is_none())
     }
 

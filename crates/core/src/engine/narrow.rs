@@ -9,8 +9,9 @@ impl PlanRequest<'_> {
     ///
     /// What differs from what the last apply left is recorded as if it had been sent, so the next
     /// plan puts back what the program declares otherwise. What is gone leaves the state; where
-    /// other rows still refer to it, its row stays as a tombstone until they do not. A call that was
-    /// cut off is left to a plan that may act on it. All of it is one commit, so a crash leaves the
+    /// other rows still refer to it, its row stays as a tombstone until they do not. A create that
+    /// failed half way is looked at: if its object is ready after all the next plan compares it like
+    /// any other, and if it will never be that is recorded. A call that was cut off is left to a plan that may act on it. All of it is one commit, so a crash leaves the
     /// state as it was or as planned.
     ///
     /// Everything recorded is looked at, whatever [`Self::refresh`] says.

@@ -1,6 +1,7 @@
 //! Gathering what the pure planner needs: records, what became of open intents, answers of
 //! lookups, and what is there. Reads only.
 
+mod judge;
 mod locate;
 mod observe;
 mod recover;
@@ -20,6 +21,7 @@ use crate::{
     value::Value,
 };
 
+pub(crate) use judge::{Verdict, is_verdict};
 pub(crate) use locate::{Found, Search};
 pub(crate) use observe::Anew;
 pub(crate) use recover::Recovery;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     declare::Options,
+    gather::Verdict,
     identity::{Address, ResourceId, Seed},
     provider::Seen,
     schema::ResourceType,
@@ -74,6 +75,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) moves: Moves,
     pub(crate) imports: Imports,
     pub(crate) observed: HashMap<ResourceId, Observation>,
+    /// Of objects that no run has seen ready: what their types say, where records are refreshed.
+    pub(crate) judged: HashMap<ResourceId, Verdict>,
     /// Updates whose end is not known, by object.
     pub(crate) uncertain: HashMap<ResourceId, Uncertain>,
     /// Ids of creates that certainly did not happen, with what they would have sent: to be used

@@ -8,13 +8,15 @@
 use std::collections::HashSet;
 
 use super::{
-    Cause, Drift, Facts, FieldChange, Observation, PlanData, baseline,
+    Cause, Drift, Facts, FieldChange, Observation, PlanData, Recovered, baseline,
     changes::drifted,
     diff::{Against, diff},
 };
 use crate::{
     declare::{NodeKind, Program},
     expr::{Expr, NodeId},
+    gather::Verdict,
+    hook::HookPoint,
     identity::ResourceId,
     provider::{Seen, physical_id},
     schema::ResourceType,
@@ -26,7 +28,7 @@ use crate::{
 pub(super) fn compute(program: &Program, mut facts: Facts<'_>) -> PlanData {
     let gone = gone(&facts);
     let (mut drift, mut rows) = (Vec::new(), Vec::new());
-    let mut unchanged = 0;
+    let (mut unchanged, mut found_out) = (0, Vec::new());
     for record in facts.snapshot.records.values() {
         if !facts.selection.contains(&record.address) || record.status == Status::Absent {
             continue;
@@ -46,6 +48,20 @@ pub(super) fn compute(program: &Program, mut facts: Facts<'_>) -> PlanData {
         if gone.contains(&record.id) {
             rows.extend(dropped(&facts, record, &gone));
             drift.push(told(true, Vec::new()));
+            continue;
+        }
+        if let (Some(of), Some(verdict)) = (of, facts.judged.get(&record.id)) {
+            match judged(of, record, verdict) {
+                Some((row, fields, found)) => {
+                    let address = record.address.clone();
+                    found_out.push(Recovered { address, found });
+                    if !fields.is_empty() {
+                        drift.push(told(false, fields));
+                    }
+                    rows.push(Change::Put(Box::new(row)));
+                }
+                None => unchanged += 1,
+            }
             continue;
         }
         match (of, seen(&facts, record)) {
@@ -68,6 +84,7 @@ pub(super) fn compute(program: &Program, mut facts: Facts<'_>) -> PlanData {
     let exports = exports(program, &facts);
     let kept = exports.as_map().into_iter().flat_map(Map::keys).map(ToString::to_string).collect();
     facts.repairs.append(&mut rows);
+    facts.recovered.append(&mut found_out);
     PlanData {
         stack: program.stack.to_string(),
         narrowed: facts.selection.narrowed(program, &facts.snapshot, kept),
@@ -143,6 +160,45 @@ fn seen<'f>(facts: &'f Facts<'_>, record: &Record) -> Option<&'f Seen> {
             Some(seen)
         }
         _ => None,
+    }
+}
+
+/// The row of an object that no run has seen ready, the fields in which it differs, and what was
+/// found out; `None` if nothing was. A create that was cut off is left to a plan that may act on it,
+/// unless it has failed for good; and so is one that hooks come after.
+fn judged(
+    of: &ResourceType,
+    record: &Record,
+    verdict: &Verdict,
+) -> Option<(Record, Vec<FieldChange>, String)> {
+    let incomplete = matches!(record.status, Status::Incomplete { .. });
+    match verdict {
+        Verdict::Never(reason) => {
+            let status = Status::Incomplete { reason: reason.clone() };
+            let row = Record { status, ..record.clone() };
+            let found = format!("its create did not finish: {reason}");
+            (row != *record).then_some((row, Vec::new(), found))
+        }
+        Verdict::Ready(seen) if incomplete => {
+            if record.options.hooks.iter().any(|(point, _)| *point == HookPoint::AfterCreate) {
+                return None;
+            }
+            let (row, fields) =
+                refreshed(of, record, seen).unwrap_or_else(|| (record.clone(), Vec::new()));
+            // Nobody knows whether what can not be read back arrived.
+            let sent = |name: &str| record.inputs.get(name).is_some_and(|value| !value.is_null());
+            let hidden =
+                of.inputs.fields.iter().filter(|field| field.write_only && sent(field.name));
+            let row = Record {
+                status: Status::Ready,
+                seen: Some(seen.inputs.clone()),
+                outputs: seen.outputs.clone(),
+                unsure: hidden.map(|field| field.name.to_owned()).collect(),
+                ..row
+            };
+            Some((row, fields, "its create is done after all".to_owned()))
+        }
+        Verdict::Ready(_) => None,
     }
 }
 

@@ -40,7 +40,7 @@ impl Action {
     /// Whether the step may change something outside formwork's own records.
     #[must_use]
     pub const fn mutates(self) -> bool {
-        matches!(self, Action::Create | Action::Update | Action::Delete)
+        matches!(self, Action::Import | Action::Create | Action::Update | Action::Delete)
     }
 
     /// Whether a plan shows it.
