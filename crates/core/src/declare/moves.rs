@@ -169,9 +169,10 @@ impl Program {
                     inner = Some(here);
                 }
             }
-            for side in 0..2 {
-                next.add_edge(*index, places[rule.to.as_str()][side], ());
-                next.add_edge(places[rule.from.as_str()][side], *index, ());
+            let (from, to) = (places[rule.from.as_str()], places[rule.to.as_str()]);
+            for (from, to) in from.into_iter().zip(to) {
+                next.add_edge(*index, to, ());
+                next.add_edge(from, *index, ());
             }
         }
         let rounds = kosaraju_scc(&next).into_iter();

@@ -135,7 +135,7 @@ proptest! {
         for address in asked.iter().map(|path| Address::new(text(path))).filter(|_| meant) {
             let (one, other) = (program.moved(&address, "model:test/thing"), compared(&program, &address));
             let plain = |answer: Option<(Address, Vec<&Moved>)>| answer.map(|(to, rules)| {
-                (to, rules.into_iter().map(|rule| std::ptr::from_ref(rule)).collect::<Vec<_>>())
+                (to, rules.into_iter().map(std::ptr::from_ref).collect::<Vec<_>>())
             });
             prop_assert_eq!(plain(one), plain(other), "{}", address);
         }
