@@ -2,6 +2,7 @@
 
 mod import;
 mod narrow;
+mod policies;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -14,7 +15,7 @@ use std::{
 use crate::{
     apply::{self, ApplyError, CancelToken, EventSink, Live, Settings},
     declare::{Options, Program},
-    gather::{Anew, Gatherer, Recovery, Verdict},
+    gather::{Anew, Gatherer, Readiness, Recovery},
     hook::{ErrorAction, HookCall, Hooks, MissingHook},
     identity::{Address, ResourceId, Seed},
     panics::{bug, caught_now},
@@ -22,6 +23,7 @@ use crate::{
         Action, Facts, Imports, Move, Moves, Narrow, Observation, Plan, PlanData, PlanError,
         RefreshMode, Selection, Want, compute, follow,
     },
+    policy::{Exemption, Policy, judge},
     provider::{BoxFuture, Provider},
     saved::{Asked, Made},
     schema::ResourceType,
@@ -54,6 +56,8 @@ pub struct EngineBuilder {
     providers: Vec<Arc<dyn Provider>>,
     hooks: Hooks,
     same_hook: Option<String>,
+    policies: Vec<Policy>,
+    exemptions: Vec<Exemption>,
     store: Option<Arc<dyn StateStore>>,
     parallelism: Option<usize>,
     holder: Option<String>,
@@ -73,6 +77,25 @@ pub enum BuildError {
     /// Two hooks have one name.
     #[error("two hooks are called `{0}`: a resource names its hooks")]
     SameHook(String),
+    /// Two policies have one name.
+    #[error("two policies are called `{0}`: an exemption names its policy")]
+    SamePolicy(String),
+    /// Something is exempt from a policy that is not there.
+    #[error("{address} is exempt from the policy `{policy}`, which is not there")]
+    UnknownPolicy {
+        /// What is exempt.
+        address: Address,
+        /// The policy's name.
+        policy: String,
+    },
+    /// Something is exempt from a policy, and nobody says why.
+    #[error("{address} is exempt from the policy `{policy}` without a reason")]
+    NoReason {
+        /// What is exempt.
+        address: Address,
+        /// The policy's name.
+        policy: String,
+    },
 }
 
 impl EngineBuilder {
@@ -164,7 +187,8 @@ impl EngineBuilder {
     /// Makes the engine.
     ///
     /// # Errors
-    /// When there is no store, or two providers share a name.
+    /// When there is no store, two providers, hooks or policies share a name, or an exemption is from
+    /// no policy or without a reason.
     pub fn try_build(self) -> Result<Engine, BuildError> {
         let mut names = HashSet::new();
         if !self.providers.iter().all(|provider| names.insert(provider.name())) {
@@ -174,10 +198,12 @@ impl EngineBuilder {
         if let Some(name) = self.same_hook {
             return Err(BuildError::SameHook(name));
         }
+        let policies = policies::checked(self.policies, self.exemptions)?;
         Ok(Engine {
             settings: Settings {
                 providers: self.providers,
                 hooks: Arc::new(self.hooks),
+                policies: Arc::new(policies),
                 store: self.store.ok_or(BuildError::NoStore)?,
                 parallelism: self.parallelism.unwrap_or(16),
                 holder: self.holder.unwrap_or_else(|| "formwork".to_owned()),
@@ -248,7 +274,7 @@ struct Gathered {
     snapshot: Snapshot,
     recovery: Recovery,
     observed: HashMap<ResourceId, Observation>,
-    judged: HashMap<ResourceId, Verdict>,
+    readiness: HashMap<ResourceId, Readiness>,
     answers: HashMap<Address, Pin>,
     moves: Moves,
     imports: Imports,
@@ -393,7 +419,7 @@ impl PlanRequest<'_> {
                     snapshot: snapshot.clone(),
                     recovery: recovery.clone(),
                     observed: HashMap::new(),
-                    judged: HashMap::new(),
+                    readiness: HashMap::new(),
                     answers: answers.clone(),
                     moves: moves.clone(),
                     imports: Imports::default(),
@@ -418,13 +444,13 @@ impl PlanRequest<'_> {
         for id in &recovery.deleting {
             observed.insert(*id, Observation::Gone);
         }
-        let judged = match self.want {
+        let readiness = match self.want {
             Want::Records => {
                 let told = |record: &Record| {
                     let open = snapshot.intents.contains_key(&record.id);
                     chosen(record) && !open && !recovery.uncertain.contains_key(&record.id)
                 };
-                gatherer.judge(&snapshot, &observed, &told).await?
+                gatherer.readiness(&snapshot, &observed, &told).await?
             }
             Want::Program | Want::Nothing => HashMap::new(),
         };
@@ -448,14 +474,16 @@ impl PlanRequest<'_> {
             snapshot,
             recovery,
             observed,
-            judged,
+            readiness,
             answers,
             moves,
             imports,
             seed,
         };
         let recorded = facts.snapshot.targets.clone();
+        let judged = policies::judged(&settings.policies, &facts.snapshot);
         let mut data = self.take_over(&gatherer, &program, facts).await?;
+        judge(&settings.policies, &program, &mut data, &judged, destroys)?;
         data.repairs.extend(targets(settings, &data, &recorded));
         data.skip_hooks = self.skip_hooks;
         check_hooks(settings, &data)?;
@@ -513,13 +541,14 @@ impl PlanRequest<'_> {
                 moves: gathered.moves,
                 imports: gathered.imports,
                 observed: gathered.observed,
-                judged: gathered.judged,
+                readiness: gathered.readiness,
                 uncertain: gathered.recovery.uncertain,
                 retried: gathered.recovery.retried,
                 deleting: gathered.recovery.deleting,
                 answers: gathered.answers,
                 replace: self.replace.clone(),
                 seed: gathered.seed,
+                policies: &self.engine.settings.policies,
                 types: &types,
                 provider_of: &provider_of,
                 same_place: &same_place,

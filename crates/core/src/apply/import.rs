@@ -17,7 +17,8 @@ impl Executor<'_> {
     /// Looks at the object once more: nothing of it is recorded yet that could be compared later.
     pub(super) fn import(&mut self, id: StepId) -> Result<(), ProviderError> {
         let known = self.planned(id)?;
-        self.resolve(id)?;
+        let inputs = self.resolve(id)?;
+        self.judge(id, &inputs)?;
         self.slots += 1;
         self.call(id, Ask::Look { known });
         Ok(())

@@ -186,8 +186,10 @@ impl Scope<'_> {
     /// Says that what is declared here was at these addresses before.
     fn moved(&mut self, from: &[String]) {
         let (to, declared_at) = (Address::new(self.path.as_str()), self.site());
-        let moved = |from: &String| Moved { from: from.clone(), to: to.clone(), declared_at };
-        self.builder.program.moves.extend(from.iter().map(moved));
+        for from in from {
+            let rule = Moved { from: from.clone(), to: to.clone(), declared_at };
+            self.builder.program.moves.push(rule);
+        }
     }
 
     fn site(&self) -> Site {
@@ -449,6 +451,17 @@ macro_rules! option_setters {
             #[must_use]
             pub fn hook(mut self, point: HookPoint, name: impl Into<String>) -> Self {
                 self.options.hooks.push((point, name.into()));
+                self
+            }
+
+            /// Exempts it from a policy, by name; of a component, all that is inside.
+            ///
+            /// What violates the policy all the same stands in every plan, with the reason. A policy may
+            /// allow no exemption ([`Policy::strict`](crate::Policy::strict)). Of a name that no policy
+            /// has the plan warns; without a reason there is no plan.
+            #[must_use]
+            pub fn exempt(mut self, policy: impl Into<String>, reason: impl Into<String>) -> Self {
+                self.options.exempt.push((policy.into(), reason.into()));
                 self
             }
 

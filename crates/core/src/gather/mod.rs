@@ -1,9 +1,9 @@
 //! Gathering what the pure planner needs: records, what became of open intents, answers of
 //! lookups, and what is there. Reads only.
 
-mod judge;
 mod locate;
 mod observe;
+mod readiness;
 mod recover;
 mod rename;
 
@@ -21,9 +21,9 @@ use crate::{
     value::Value,
 };
 
-pub(crate) use judge::{Verdict, is_verdict};
 pub(crate) use locate::{Found, Search};
 pub(crate) use observe::Anew;
+pub(crate) use readiness::{Readiness, is_verdict};
 pub(crate) use recover::Recovery;
 
 /// How long a look that met a passing error waits before it is taken again.

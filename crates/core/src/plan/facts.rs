@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     declare::Options,
-    gather::Verdict,
+    gather::Readiness,
     identity::{Address, ResourceId, Seed},
+    policy::Policies,
     provider::Seen,
     schema::ResourceType,
     state::{Change, Pin, Record, Snapshot},
@@ -76,7 +77,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) imports: Imports,
     pub(crate) observed: HashMap<ResourceId, Observation>,
     /// Of objects that no run has seen ready: what their types say, where records are refreshed.
-    pub(crate) judged: HashMap<ResourceId, Verdict>,
+    pub(crate) readiness: HashMap<ResourceId, Readiness>,
     /// Updates whose end is not known, by object.
     pub(crate) uncertain: HashMap<ResourceId, Uncertain>,
     /// Ids of creates that certainly did not happen, with what they would have sent: to be used
@@ -89,6 +90,8 @@ pub(crate) struct Facts<'a> {
     /// The addresses that must be replaced because the user asked.
     pub(crate) replace: HashSet<Address>,
     pub(crate) seed: Seed,
+    /// The policies, which may put right what is declared.
+    pub(crate) policies: &'a Policies,
     /// The type of a kind, for rows that the program does not declare.
     pub(crate) types: &'a dyn Fn(&str, &str) -> Option<&'static ResourceType>,
     /// The name of the provider that a resource of a kind goes through.

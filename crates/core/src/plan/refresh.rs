@@ -15,9 +15,10 @@ use super::{
 use crate::{
     declare::{NodeKind, Program},
     expr::{Expr, NodeId},
-    gather::Verdict,
+    gather::Readiness,
     hook::HookPoint,
     identity::ResourceId,
+    policy::Verdict,
     provider::{Seen, physical_id},
     schema::ResourceType,
     state::{Change, Record, Role, Status},
@@ -50,8 +51,8 @@ pub(super) fn compute(program: &Program, mut facts: Facts<'_>) -> PlanData {
             drift.push(told(true, Vec::new()));
             continue;
         }
-        if let (Some(of), Some(verdict)) = (of, facts.judged.get(&record.id)) {
-            match judged(of, record, verdict) {
+        if let (Some(of), Some(readiness)) = (of, facts.readiness.get(&record.id)) {
+            match ended(of, record, readiness) {
                 Some((row, fields, found)) => {
                     let address = record.address.clone();
                     found_out.push(Recovered { address, found });
@@ -99,6 +100,7 @@ pub(super) fn compute(program: &Program, mut facts: Facts<'_>) -> PlanData {
         exports,
         recorded_exports: facts.snapshot.exports,
         warnings: facts.moves.warnings,
+        policy: Verdict::default(),
         skip_hooks: false,
         unchanged,
         refresh_only: true,
@@ -166,20 +168,20 @@ fn seen<'f>(facts: &'f Facts<'_>, record: &Record) -> Option<&'f Seen> {
 /// The row of an object that no run has seen ready, the fields in which it differs, and what was
 /// found out; `None` if nothing was. A create that was cut off is left to a plan that may act on it,
 /// unless it has failed for good; and so is one that hooks come after.
-fn judged(
+fn ended(
     of: &ResourceType,
     record: &Record,
-    verdict: &Verdict,
+    readiness: &Readiness,
 ) -> Option<(Record, Vec<FieldChange>, String)> {
     let incomplete = matches!(record.status, Status::Incomplete { .. });
-    match verdict {
-        Verdict::Never(reason) => {
+    match readiness {
+        Readiness::Never(reason) => {
             let status = Status::Incomplete { reason: reason.clone() };
             let row = Record { status, ..record.clone() };
             let found = format!("its create did not finish: {reason}");
             (row != *record).then_some((row, Vec::new(), found))
         }
-        Verdict::Ready(seen) if incomplete => {
+        Readiness::Ready(seen) if incomplete => {
             if record.options.hooks.iter().any(|(point, _)| *point == HookPoint::AfterCreate) {
                 return None;
             }
@@ -198,7 +200,7 @@ fn judged(
             };
             Some((row, fields, "its create is done after all".to_owned()))
         }
-        Verdict::Ready(_) => None,
+        Readiness::Ready(_) => None,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
 
 /// What its type says of an object that no run has seen ready.
 #[derive(Clone)]
-pub(crate) enum Verdict {
+pub(crate) enum Readiness {
     /// It is ready, like this.
     Ready(Seen),
     /// It will not be.
@@ -20,24 +20,24 @@ pub(crate) enum Verdict {
 }
 
 /// An object, and what was said of it, if anything.
-type Judged = Option<(ResourceId, Verdict)>;
+type Told = Option<(ResourceId, Readiness)>;
 
 impl Gatherer<'_> {
     /// Asks about the rows of objects that are there and were never seen ready. One that can not be
     /// told about stays as it is recorded.
-    pub(crate) async fn judge(
+    pub(crate) async fn readiness(
         &self,
         snapshot: &Snapshot,
         observed: &HashMap<ResourceId, Observation>,
         wanted: &(dyn Fn(&Record) -> bool + Sync),
-    ) -> Result<HashMap<ResourceId, Verdict>, PlanError> {
+    ) -> Result<HashMap<ResourceId, Readiness>, PlanError> {
         let open = |record: &&Record| {
             let unready =
                 matches!(record.status, Status::Incomplete { .. }) || record.is_unfinished();
             let there = matches!(observed.get(&record.id), Some(Observation::There(_)));
             unready && there && record.role == Role::Current && wanted(record)
         };
-        let mut looks: Vec<BoxFuture<'_, Result<Judged, PlanError>>> = Vec::new();
+        let mut looks: Vec<BoxFuture<'_, Result<Told, PlanError>>> = Vec::new();
         for record in snapshot.records.values().filter(open) {
             looks.push(Box::pin(async move {
                 let Some((_, handler)) = self.handler(record) else {
@@ -47,7 +47,7 @@ impl Gatherer<'_> {
                 let identity = self.identity(record);
                 let settled = patiently(|| handler.settle(&identity, &known)).await;
                 Ok(match settled {
-                    Ok(Settling::Ready(seen)) => Some(Verdict::Ready(Seen {
+                    Ok(Settling::Ready(seen)) => Some(Readiness::Ready(Seen {
                         inputs: mark_secrets(&record.inputs, seen.inputs),
                         outputs: mark_outputs(
                             handler.resource_type(),
@@ -56,9 +56,9 @@ impl Gatherer<'_> {
                         ),
                     })),
                     Ok(Settling::Pending(_)) => None,
-                    Err(error) => is_verdict(&error).then(|| Verdict::Never(error.to_string())),
+                    Err(error) => is_verdict(&error).then(|| Readiness::Never(error.to_string())),
                 }
-                .map(|verdict| (record.id, verdict)))
+                .map(|readiness| (record.id, readiness)))
             }));
         }
         Ok(self.all(looks).await?.into_iter().flatten().collect())
