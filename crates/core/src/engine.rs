@@ -1,6 +1,7 @@
 //! The engine: plan a stack, apply a plan.
 
 mod narrow;
+mod record;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -9,6 +10,8 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+
+pub use record::{RecordError, Recorded};
 
 use crate::{
     apply::{self, ApplyError, CancelToken, EventSink, Live, Settings},

@@ -22,5 +22,6 @@ mod replacement;
 mod saved;
 mod store;
 mod targets;
+mod unsaved;
 mod upgrade;
 mod world;
