@@ -234,8 +234,9 @@ async fn a_store_that_fails_for_good_leaves_a_file_that_is_recorded_later() {
     let up = desk.run("up --count 1").await;
     assert_eq!(up.exit.code(), 3, "{up:?}");
     let files = || -> Vec<String> {
-        let files = std::fs::read_dir(desk.dir.path()).unwrap();
-        let names = files.map(|file| file.unwrap().file_name().to_string_lossy().into_owned());
+        let files = std::fs::read_dir(desk.dir.path()).expect("a folder");
+        let names =
+            files.map(|file| file.expect("a file").file_name().to_string_lossy().into_owned());
         names.filter(|name| name.starts_with("formwork-unsaved")).collect()
     };
     let [file] = &files()[..] else { panic!("{:?}", files()) };
@@ -248,7 +249,8 @@ async fn a_store_that_fails_for_good_leaves_a_file_that_is_recorded_later() {
 
     help: make room or repair the disk, then run `state recover DIR/formwork-unsaved-demo-2.json`, and `up`; without the file `up` looks up by itself what the cloud has
     ");
-    let text = std::fs::read_to_string(desk.dir.path().join(file)).unwrap();
+    let text = std::fs::read_to_string(desk.dir.path().join(file));
+    let text = text.expect("it is there");
     assert!(text.starts_with("{\"formwork\":\"unsaved\",\n") && !text.contains("hunter2"));
     // Nothing was heard of these commits, so there is something to record.
     let store = desk.store.reopen();
