@@ -327,6 +327,9 @@ fn plan_advice(error: &PlanError) -> Option<String> {
         PlanError::Moving { .. } => {
             "nothing was changed; run `up` without --target and --exclude first, which records the moves"
         }
+        PlanError::HooksFailed { .. } => {
+            "nothing was changed; mend what they say, or use --skip-hooks"
+        }
         PlanError::MissingHooks { .. } => {
             "nothing was changed; run the program that has them, or use --skip-hooks"
         }

@@ -1,5 +1,6 @@
 //! The engine: plan a stack, apply a plan.
 
+mod dry_run;
 mod narrow;
 mod record;
 
@@ -72,6 +73,9 @@ pub enum BuildError {
     /// Two providers have one name.
     #[error("two providers have the same name: records could not tell them apart")]
     SameName,
+    /// A hook is to run while a plan is made, and there is none of that name.
+    #[error("there is no hook `{0}` to run while a plan is made")]
+    NoHook(String),
     /// Two hooks have one name.
     #[error("two hooks are called `{0}`: a resource names its hooks")]
     SameHook(String),
@@ -128,6 +132,18 @@ impl EngineBuilder {
         self
     }
 
+    /// Lets the hook of this name run while a plan is made, too, with
+    /// [`HookCall::dry_run`](crate::HookCall::dry_run) set: around each step that would run it, in the order of the
+    /// steps. If it fails there is no plan.
+    ///
+    /// A plan changes nothing, and such a hook must not either. It does not run where the plan is
+    /// made with [`PlanRequest::skip_hooks`], nor for a plan that is loaded from a file.
+    #[must_use]
+    pub fn dry_run(mut self, name: impl Into<String>) -> Self {
+        self.hooks.dry_run(name.into());
+        self
+    }
+
     /// Sets the store.
     #[must_use]
     pub fn state(mut self, store: impl StateStore + 'static) -> Self {
@@ -166,7 +182,8 @@ impl EngineBuilder {
     /// Makes the engine.
     ///
     /// # Errors
-    /// When there is no store, or two providers share a name.
+    /// When there is no store, when two providers or two hooks share a name, and when a hook is to run
+    /// while a plan is made that is not there.
     pub fn try_build(self) -> Result<Engine, BuildError> {
         let mut names = HashSet::new();
         if !self.providers.iter().all(|provider| names.insert(provider.name())) {
@@ -175,6 +192,9 @@ impl EngineBuilder {
         drop(names);
         if let Some(name) = self.same_hook {
             return Err(BuildError::SameHook(name));
+        }
+        if let Some(name) = self.hooks.unknown() {
+            return Err(BuildError::NoHook(name.to_owned()));
         }
         Ok(Engine {
             settings: Settings {
@@ -418,10 +438,12 @@ impl PlanRequest<'_> {
         let pins = answers.values().cloned().collect();
         let facts = Gathered { selection, snapshot, recovery, observed, answers, moves, seed };
         let recorded = facts.snapshot.targets.clone();
+        let rows = dry_run::rows(settings, &facts.snapshot);
         let mut data = self.compute(&gatherer, &program, facts)?;
         data.repairs.extend(targets(settings, &data, &recorded));
         data.skip_hooks = self.skip_hooks;
         check_hooks(settings, &data)?;
+        dry_run::run(settings, &data, &rows).await?;
         let made = Made::of(&settings.providers, &program, &data, asked, pins);
         Ok(Plan { data, program, made: Arc::new(made) })
     }

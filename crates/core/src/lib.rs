@@ -42,7 +42,7 @@ pub use engine::{
     ApplyRequest, BuildError, Engine, EngineBuilder, PlanRequest, RecordError, Recorded,
 };
 pub use formwork_macros::{Inputs, Outputs, Resource};
-pub use hook::{ErrorAction, HookCall, HookPoint, MissingHook};
+pub use hook::{ErrorAction, FailedHook, HookCall, HookPoint, MissingHook};
 pub use identity::{Address, Identity, ParseIdError, ResourceId, Seed};
 pub use output::{Input, Output, all, json, zip};
 pub use plan::{
