@@ -2,6 +2,7 @@
 
 mod dry_run;
 mod narrow;
+mod policies;
 mod record;
 
 use std::{
@@ -25,6 +26,7 @@ use crate::{
         Action, Facts, Move, Moves, Narrow, Observation, Plan, PlanData, PlanError, RefreshMode,
         Selection, Want, compute, follow,
     },
+    policy::{Exemption, Policy, judge},
     provider::{BoxFuture, Provider},
     saved::{Asked, Made},
     schema::ResourceType,
@@ -57,6 +59,8 @@ pub struct EngineBuilder {
     providers: Vec<Arc<dyn Provider>>,
     hooks: Hooks,
     same_hook: Option<String>,
+    policies: Vec<Policy>,
+    exemptions: Vec<Exemption>,
     store: Option<Arc<dyn StateStore>>,
     parallelism: Option<usize>,
     holder: Option<String>,
@@ -79,6 +83,25 @@ pub enum BuildError {
     /// Two hooks have one name.
     #[error("two hooks are called `{0}`: a resource names its hooks")]
     SameHook(String),
+    /// Two policies have one name.
+    #[error("two policies are called `{0}`: an exemption names its policy")]
+    SamePolicy(String),
+    /// Something is exempt from a policy that is not there.
+    #[error("{address} is exempt from the policy `{policy}`, which is not there")]
+    UnknownPolicy {
+        /// What is exempt.
+        address: Address,
+        /// The policy's name.
+        policy: String,
+    },
+    /// Something is exempt from a policy, and nobody says why.
+    #[error("{address} is exempt from the policy `{policy}` without a reason")]
+    NoReason {
+        /// What is exempt.
+        address: Address,
+        /// The policy's name.
+        policy: String,
+    },
 }
 
 impl EngineBuilder {
@@ -182,8 +205,9 @@ impl EngineBuilder {
     /// Makes the engine.
     ///
     /// # Errors
-    /// When there is no store, when two providers or two hooks share a name, and when a hook is to run
-    /// while a plan is made that is not there.
+    /// When there is no store, when two providers, hooks or policies share a name, when a hook is to
+    /// run while a plan is made that is not there, or an exemption is from no policy or without a
+    /// reason.
     pub fn try_build(self) -> Result<Engine, BuildError> {
         let mut names = HashSet::new();
         if !self.providers.iter().all(|provider| names.insert(provider.name())) {
@@ -196,10 +220,12 @@ impl EngineBuilder {
         if let Some(name) = self.hooks.unknown() {
             return Err(BuildError::NoHook(name.to_owned()));
         }
+        let policies = policies::checked(self.policies, self.exemptions)?;
         Ok(Engine {
             settings: Settings {
                 providers: self.providers,
                 hooks: Arc::new(self.hooks),
+                policies: Arc::new(policies),
                 store: self.store.ok_or(BuildError::NoStore)?,
                 parallelism: self.parallelism.unwrap_or(16),
                 holder: self.holder.unwrap_or_else(|| "formwork".to_owned()),
@@ -439,7 +465,9 @@ impl PlanRequest<'_> {
         let facts = Gathered { selection, snapshot, recovery, observed, answers, moves, seed };
         let recorded = facts.snapshot.targets.clone();
         let rows = dry_run::rows(settings, &facts.snapshot);
+        let judged = policies::judged(&settings.policies, &facts.snapshot);
         let mut data = self.compute(&gatherer, &program, facts)?;
+        judge(&settings.policies, &program, &mut data, &judged, destroys)?;
         data.repairs.extend(targets(settings, &data, &recorded));
         data.skip_hooks = self.skip_hooks;
         check_hooks(settings, &data)?;
@@ -518,6 +546,7 @@ impl PlanRequest<'_> {
                 answers: gathered.answers,
                 replace: self.replace.clone(),
                 seed: gathered.seed,
+                policies: &self.engine.settings.policies,
                 types: &types,
                 provider_of: &provider_of,
                 same_place: &same_place,
