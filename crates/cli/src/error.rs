@@ -307,7 +307,7 @@ fn plan_advice(error: &PlanError) -> Option<String> {
         PlanError::MissingHooks { .. } => {
             "nothing was changed; run the program that has them, or use --skip-hooks"
         }
-        PlanError::LookupUnknown { .. } | PlanError::Exchange { .. } => "nothing was changed",
+        PlanError::Exchange { .. } => "nothing was changed",
         PlanError::Lookup { source, .. } => {
             let advice = provider_advice(source.kind, Doing::Lookup);
             return Some(format!("nothing was changed; {advice}"));

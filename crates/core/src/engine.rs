@@ -1,5 +1,6 @@
 //! The engine: plan a stack, apply a plan.
 
+mod late;
 mod narrow;
 
 use std::{
@@ -240,6 +241,7 @@ impl Engine {
 }
 
 /// What was gathered for one computation of a plan.
+#[derive(Clone)]
 struct Gathered {
     selection: Selection,
     snapshot: Snapshot,
@@ -337,6 +339,7 @@ impl PlanRequest<'_> {
             snapshot.apply(change);
         }
         recovery.repairs.extend(moves.changes.clone());
+        let late = program.late_lookups();
         let (mut answers, mut pins) = (HashMap::new(), Vec::new());
         match self.want {
             Want::Nothing if selection.is_whole() => {
@@ -347,8 +350,15 @@ impl PlanRequest<'_> {
             Want::Records if !self.again => {}
             Want::Program | Want::Records => {
                 (answers, pins) =
-                    gatherer.answers(&program, &snapshot, &selection, self.again).await?;
+                    gatherer.answers(&program, &snapshot, &selection, &late, self.again).await?;
             }
+        }
+        if self.want == Want::Records && self.again {
+            let (recorded, late) = (&snapshot, &late);
+            gatherer.recorded_answers(&program, recorded, &selection, late, &mut answers).await?;
+            let new = answers.values().filter(|pin| snapshot.pins.get(&pin.address) != Some(pin));
+            let known = |pin: &&Pin| !pins.contains(&Change::Pin((*pin).clone()));
+            pins.extend(new.filter(known).cloned().map(Change::Pin).collect::<Vec<_>>());
         }
         for change in pins.clone() {
             snapshot.apply(change);
@@ -363,6 +373,7 @@ impl PlanRequest<'_> {
             Want::Records => RefreshMode::List,
             Want::Program | Want::Nothing => self.refresh,
         };
+        let mut asked_late = HashMap::new();
         let mut observed = match refresh {
             // What is destroyed with its host is not looked at: the host goes anyway.
             RefreshMode::List => {
@@ -372,7 +383,7 @@ impl PlanRequest<'_> {
                 gatherer.observe(&snapshot, &wanted).await?
             }
             RefreshMode::Minimal => {
-                let facts = Gathered {
+                let mut facts = Gathered {
                     selection: selection.clone(),
                     snapshot: snapshot.clone(),
                     recovery: recovery.clone(),
@@ -381,6 +392,7 @@ impl PlanRequest<'_> {
                     moves: moves.clone(),
                     seed,
                 };
+                self.ask_late(&gatherer, &program, &late, &mut facts, &mut asked_late).await?;
                 let blind = self.compute(&gatherer, &program, facts)?;
                 let touched: HashSet<_> = blind
                     .steps
@@ -412,8 +424,9 @@ impl PlanRequest<'_> {
             target_dependents: self.narrow.dependents,
             refresh_only: self.want == Want::Records,
         };
-        let pins = answers.values().cloned().collect();
-        let facts = Gathered { selection, snapshot, recovery, observed, answers, moves, seed };
+        let mut facts = Gathered { selection, snapshot, recovery, observed, answers, moves, seed };
+        self.ask_late(&gatherer, &program, &late, &mut facts, &mut asked_late).await?;
+        let pins = facts.answers.values().cloned().collect();
         let recorded = facts.snapshot.targets.clone();
         let mut data = self.compute(&gatherer, &program, facts)?;
         data.repairs.extend(targets(settings, &data, &recorded));
@@ -448,6 +461,16 @@ impl PlanRequest<'_> {
         program: &Program,
         gathered: Gathered,
     ) -> Result<PlanData, PlanError> {
+        self.with_facts(gatherer, gathered, |facts| compute(program, facts))
+    }
+
+    /// Hands what was gathered to a pure function.
+    fn with_facts<T>(
+        &self,
+        gatherer: &Gatherer<'_>,
+        gathered: Gathered,
+        f: impl FnOnce(Facts<'_>) -> T,
+    ) -> T {
         let types = |provider: &str, kind: &str| {
             Some(gatherer.provider(provider, kind)?.handler(kind)?.resource_type())
         };
@@ -477,28 +500,30 @@ impl PlanRequest<'_> {
                 check.problem("", bug(&panic));
             }
         };
-        compute(
-            program,
-            Facts {
-                want: self.want,
-                selection: gathered.selection,
-                snapshot: gathered.snapshot,
-                repairs: gathered.recovery.repairs,
-                recovered: gathered.recovery.recovered,
-                moves: gathered.moves,
-                observed: gathered.observed,
-                uncertain: gathered.recovery.uncertain,
-                retried: gathered.recovery.retried,
-                deleting: gathered.recovery.deleting,
-                answers: gathered.answers,
-                replace: self.replace.clone(),
-                seed: gathered.seed,
-                types: &types,
-                provider_of: &provider_of,
-                same_place: &same_place,
-                validate: &validate,
-            },
-        )
+        let asked_of = |kind: &str, options: &Options| {
+            Some(gatherer.asked_of(kind, options)?.name().to_owned())
+        };
+        f(Facts {
+            want: self.want,
+            selection: gathered.selection,
+            snapshot: gathered.snapshot,
+            repairs: gathered.recovery.repairs,
+            recovered: gathered.recovery.recovered,
+            moves: gathered.moves,
+            observed: gathered.observed,
+            uncertain: gathered.recovery.uncertain,
+            retried: gathered.recovery.retried,
+            deleting: gathered.recovery.deleting,
+            answers: gathered.answers,
+            ask_again: self.again,
+            replace: self.replace.clone(),
+            seed: gathered.seed,
+            types: &types,
+            provider_of: &provider_of,
+            asked_of: &asked_of,
+            same_place: &same_place,
+            validate: &validate,
+        })
     }
 }
 
@@ -525,7 +550,8 @@ fn targets(
     data: &PlanData,
     recorded: &BTreeMap<String, ProviderTarget>,
 ) -> Vec<Change> {
-    let used: HashSet<&str> = data.steps.iter().map(|step| step.provider.as_str()).collect();
+    let made = data.steps.iter().filter(|step| step.action != Action::Ask);
+    let used: HashSet<&str> = made.map(|step| step.provider.as_str()).collect();
     let used = settings.providers.iter().filter(|provider| used.contains(provider.name()));
     used.map(|p| ProviderTarget { provider: p.name().to_owned(), target: p.target() })
         .filter(|at| match recorded.get(&at.provider) {

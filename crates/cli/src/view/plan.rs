@@ -279,7 +279,7 @@ fn summary(plan: &PlanData) -> String {
             }
         };
     }
-    let Summary { create, update, replace, delete, forget, settle, moved, unchanged, .. } =
+    let Summary { create, update, replace, delete, forget, settle, ask, moved, unchanged, .. } =
         plan.summary();
     let parts: Vec<String> = [
         (create, "to create"),
@@ -288,6 +288,7 @@ fn summary(plan: &PlanData) -> String {
         (delete, "to delete"),
         (moved, "to move"),
         (settle, "to wait for"),
+        (ask, "to ask"),
         (forget, "to forget"),
     ]
     .into_iter()

@@ -6,7 +6,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque},
     pin::pin,
     time::Duration,
 };
@@ -29,7 +29,7 @@ use crate::{
     identity::{Address, ResourceId},
     plan::{Action, Plan, Step, StepId},
     provider::{ErrorKind, ProviderError},
-    state::{Change, Lease, Record, Snapshot, StateError},
+    state::{Change, Lease, Pin, Record, Snapshot, StateError},
     value::{Map, Value},
 };
 
@@ -66,6 +66,8 @@ pub(super) struct Executor<'r> {
 
     pub(super) records: HashMap<ResourceId, Record>,
     pub(super) open: HashSet<ResourceId>,
+    /// The recorded answers of lookups.
+    pub(super) pins: BTreeMap<Address, Pin>,
     pub(super) version: u64,
     /// Per node, what it reports.
     pub(super) outputs: Vec<Value>,
@@ -145,6 +147,7 @@ impl<'r> Executor<'r> {
             goes_on: how.goes_on,
             open: snapshot.intents.keys().copied().collect(),
             records: snapshot.records.into_iter().collect(),
+            pins: snapshot.pins,
             version: snapshot.version,
             outputs,
             node_of: steps.iter().map(declared).collect(),

@@ -63,6 +63,7 @@ impl Executor<'_> {
                     self.give_up(id, error);
                 }
             }
+            Answer::LookedUp(answer) => self.looked_up(id, answer),
             Answer::Hooked(point, answer) => self.hooked(id, point, answer),
             Answer::OutOfTime => {
                 let error = self.out_of_time(id);

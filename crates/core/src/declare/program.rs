@@ -46,6 +46,8 @@ pub(crate) struct Node {
     pub(crate) kind: NodeKind,
     pub(crate) inputs: Arc<Expr>,
     pub(crate) options: Options,
+    /// Of a lookup, the resources whose change makes its recorded answer an old one.
+    pub(crate) renewed_by: Vec<NodeId>,
     pub(crate) declared_at: Site,
 }
 

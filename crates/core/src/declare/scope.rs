@@ -5,7 +5,7 @@ use std::{marker::PhantomData, panic::Location, sync::Arc, time::Duration};
 use serde::Serialize;
 
 use super::{
-    Moved, Options, Problem, Reference, Site, Timeouts,
+    Moved, Options, Problem, Reference, ResourceRef, Site, Timeouts,
     program::{Builder, Node, NodeKind, Requirement},
 };
 use crate::{
@@ -43,19 +43,44 @@ impl Scope<'_> {
     }
 
     /// Asks a question whose answer is recorded and pinned: it changes only when lookups are
-    /// refreshed on purpose, and then shows as a change.
+    /// refreshed on purpose, or when the question changes, and then shows as a change.
+    ///
+    /// A question that is known is asked while a plan is made. One that depends on something which
+    /// the plan creates, replaces or updates (by a value in it, or by the option `after`) is asked by
+    /// the run, when that is ready: its answer is unknown in the plan, and recorded before what uses
+    /// it starts. If it fails, what uses it is skipped; after a crash it is asked again. In a plan
+    /// that is narrowed and leaves out what it depends on, it stays as it is.
     #[track_caller]
     pub fn lookup<L: Lookup>(
         &mut self,
         name: impl AsRef<str>,
         query: impl Into<Input<L>>,
     ) -> <L::Answer as Outputs>::Handle {
+        self.lookup_after(name, query, &[] as &[ResourceRef])
+    }
+
+    /// Like [`Scope::lookup`], for an answer that is about `others` although the question names none
+    /// of them: how many machines there are, once these have been made.
+    ///
+    /// It is asked after they are ready. While a plan creates, replaces or updates one of them, the
+    /// recorded answer is an old one, and the lookup is asked anew when that is done.
+    #[track_caller]
+    pub fn lookup_after<L: Lookup>(
+        &mut self,
+        name: impl AsRef<str>,
+        query: impl Into<Input<L>>,
+        others: &(impl Reference + ?Sized),
+    ) -> <L::Answer as Outputs>::Handle {
         let scope = self.enter(name.as_ref(), Location::caller());
+        let others = others.references();
+        let mut options = scope.options.clone();
+        options.after.extend_from_slice(&others);
         let node = Node {
             address: Address::new(scope.path.as_str()),
             kind: NodeKind::Lookup { kind: L::KIND, inputs: L::SCHEMA },
             inputs: query.into().expr,
-            options: scope.options.clone(),
+            options,
+            renewed_by: others.iter().map(|other| other.node).collect(),
             declared_at: scope.site(),
         };
         L::Answer::handle(scope.builder.add(node))
@@ -231,6 +256,7 @@ impl<R: Resource> Component for Declaration<R> {
             kind: NodeKind::Resource(R::TYPE),
             inputs: self.inputs,
             options,
+            renewed_by: Vec::new(),
             declared_at: scope.site(),
         };
         R::Outputs::handle(scope.builder.add(node))

@@ -13,6 +13,7 @@ use super::{
     Action, Facts, FieldChange, Observation, PlanData, PlanError, Reason, Want,
     changes::{changes, ignored, keep_ignored},
     drift::find_drift,
+    late::{Asked, Question},
     narrow::{self, Chosen},
     order, refresh, removals,
 };
@@ -54,6 +55,8 @@ pub(super) struct Draft<'a> {
     pub(super) outputs: Vec<Value>,
     /// Per node; `None` for lookups.
     pub(super) decisions: Vec<Option<Decision>>,
+    /// Per node; `None` but for lookups that the run asks.
+    pub(super) asked: Vec<Option<Asked>>,
     pub(super) protected: Vec<(Address, String)>,
     /// What the plan is about.
     pub(super) chosen: Chosen,
@@ -64,6 +67,8 @@ pub(super) struct Draft<'a> {
     pub(super) problems: Vec<Problem>,
     /// The nodes whose inputs could not be computed: the problem that says so, and why.
     failures: HashMap<NodeIndex, (usize, ExprError)>,
+    /// The lookups whose question is known, and not asked yet.
+    pub(super) questions: Vec<Question>,
     created: u64,
 }
 
@@ -84,29 +89,11 @@ pub(crate) fn compute(program: &Program, mut facts: Facts<'_>) -> Result<PlanDat
 
 /// The plan, without what it takes over from the facts.
 fn attempt(program: &Program, facts: &Facts<'_>) -> Result<PlanData, PlanError> {
-    let nodes = program.graph.node_count();
-    let current = current_rows(&facts.snapshot);
     let (drift, strayed) = find_drift(program, facts);
-    let mut draft = Draft {
-        program,
-        facts,
-        inputs: Vec::with_capacity(nodes),
-        outputs: Vec::with_capacity(nodes),
-        decisions: Vec::with_capacity(nodes),
-        protected: Vec::new(),
-        chosen: Chosen::new(&facts.selection),
-        strayed,
-        goes_first: Vec::with_capacity(nodes),
-        problems: Vec::new(),
-        failures: HashMap::new(),
-        created: 0,
-    };
+    let mut draft = Draft::new(program, facts, strayed);
     let (mut exports, mut kept) = (Value::Null, Vec::new());
     if draft.facts.want == Want::Program {
-        draft.note_going(&current);
-        for index in program.graph.node_indices() {
-            draft.visit(index, &current)?;
-        }
+        draft.visit_all()?;
         let reported = draft.require();
         draft.validate();
         draft.choose_guests();
@@ -181,6 +168,40 @@ fn current_rows(snapshot: &Snapshot) -> HashMap<(&str, &str), &Record> {
 }
 
 impl<'a> Draft<'a> {
+    pub(super) fn new(
+        program: &'a Program,
+        facts: &'a Facts<'a>,
+        strayed: HashSet<ResourceId>,
+    ) -> Self {
+        let nodes = program.graph.node_count();
+        Self {
+            program,
+            facts,
+            inputs: Vec::with_capacity(nodes),
+            outputs: Vec::with_capacity(nodes),
+            decisions: Vec::with_capacity(nodes),
+            asked: Vec::with_capacity(nodes),
+            protected: Vec::new(),
+            chosen: Chosen::new(&facts.selection),
+            strayed,
+            goes_first: Vec::with_capacity(nodes),
+            problems: Vec::new(),
+            failures: HashMap::new(),
+            questions: Vec::new(),
+            created: 0,
+        }
+    }
+
+    /// Decides about everything that is declared.
+    pub(super) fn visit_all(&mut self) -> Result<(), PlanError> {
+        let current = current_rows(&self.facts.snapshot);
+        self.note_going(&current);
+        for index in self.program.graph.node_indices() {
+            self.visit(index, &current)?;
+        }
+        Ok(())
+    }
+
     fn visit(
         &mut self,
         index: NodeIndex,
@@ -198,11 +219,13 @@ impl<'a> Draft<'a> {
                 }
                 Value::Unknown
             });
+        let mut asked = None;
         match node.kind {
             NodeKind::Lookup { .. } => {
-                let answer = self.facts.answers.get(&node.address).map(|pin| pin.answer.clone());
+                let (answer, late) = self.look_up(index, node, &desired)?;
+                asked = late;
                 self.inputs.push(desired);
-                self.outputs.push(answer.unwrap_or(Value::Unknown));
+                self.outputs.push(answer);
                 self.decisions.push(None);
             }
             NodeKind::Resource(of) if !chosen => {
@@ -227,6 +250,7 @@ impl<'a> Draft<'a> {
                 self.decisions.push(Some(decision));
             }
         }
+        self.asked.push(asked);
         let below = self
             .program
             .graph

@@ -121,14 +121,6 @@ pub enum PlanError {
         /// Where it points.
         now: Value,
     },
-    /// A lookup needs a value that only apply can tell.
-    #[error(
-        "the lookup {address} asks with a value that is known only after apply; ask with known values"
-    )]
-    LookupUnknown {
-        /// The lookup.
-        address: Address,
-    },
     /// A lookup failed.
     #[error("the lookup {address} failed [declared at {declared_at}]")]
     Lookup {

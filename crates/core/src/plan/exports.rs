@@ -46,12 +46,14 @@ impl Draft<'_> {
         (Value::Map(map), kept)
     }
 
-    /// Whether an output of the stack comes from something that is left out.
+    /// Whether an output of the stack comes from something that is left out, or from a lookup that can
+    /// not be asked for that.
     pub(super) fn keeps(&self, export: &Expr) -> bool {
         let mut keeps = false;
         if self.is_narrowed() {
             export.dependencies(&mut |_, node: NodeId| {
                 keeps |= !self.chosen.selection.contains(&self.program.node(node).address);
+                keeps |= self.is_unasked(node);
             });
         }
         keeps

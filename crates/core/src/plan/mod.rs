@@ -13,6 +13,7 @@ mod drift;
 mod error;
 mod exports;
 mod facts;
+mod late;
 mod moves;
 mod narrow;
 mod order;
@@ -33,6 +34,7 @@ pub(crate) use diff::{mark_outputs, mark_secrets, same_value, unsent_changes};
 pub use error::{PlanError, Takeover};
 pub(crate) use facts::{Facts, Uncertain, Want};
 pub use facts::{Observation, RefreshMode};
+pub(crate) use late::{pinned, questions};
 pub use moves::Move;
 pub(crate) use moves::{Moves, follow};
 pub use narrow::{Lack, Missing, Narrowed, UnknownAddress};
@@ -154,6 +156,9 @@ pub struct Summary {
     pub moved: usize,
     /// Ones only waited for.
     pub settle: usize,
+    /// Lookups that are asked by the run.
+    #[serde(default)]
+    pub ask: usize,
     /// Ones that stay as they are.
     pub unchanged: usize,
 }
@@ -221,6 +226,7 @@ impl PlanData {
                 Action::Create => summary.create += 1,
                 Action::Update => summary.update += 1,
                 Action::Settle => summary.settle += 1,
+                Action::Ask => summary.ask += 1,
                 Action::Delete if step.reasons.contains(&Reason::Replaced) => {}
                 Action::Delete => summary.delete += 1,
                 Action::Forget if step.is_bookkeeping() => {}

@@ -7,7 +7,7 @@ use crate::{schema::Group, value::Value};
 
 impl Step {
     /// The sign that stands before it: `+` new, `~` changed, `±` replaced, `-` removed, `…` waited
-    /// for, `×` forgotten.
+    /// for, `×` forgotten, `?` asked.
     #[must_use]
     pub fn symbol(&self) -> &'static str {
         match self.action {
@@ -17,6 +17,7 @@ impl Step {
             Action::Settle => "…",
             Action::Delete => "-",
             Action::Forget => "×",
+            Action::Ask => "?",
             Action::Record | Action::Join => " ",
         }
     }
@@ -136,6 +137,7 @@ impl fmt::Display for super::Summary {
             (self.delete, "to delete"),
             (self.moved, "to move"),
             (self.settle, "to wait for"),
+            (self.ask, "to ask"),
             (self.forget, "to forget"),
         ];
         let mut any = false;

@@ -48,7 +48,11 @@ pub(super) fn differences(
         let (planned, reported) = match node.kind {
             NodeKind::Lookup { kind, .. } => {
                 let pin = snapshot.pins.get(&node.address).filter(|pin| pin.kind == kind);
-                (pin.map(|pin| &pin.query), pin.map(|pin| pin.answer.clone()))
+                match steps.get(&node.address) {
+                    // Its answer is not there yet; one that is recorded is an old one.
+                    Some(step) => (Some(&step.inputs), None),
+                    None => (pin.map(|pin| &pin.query), pin.map(|pin| pin.answer.clone())),
+                }
             }
             NodeKind::Resource(of) => match steps.get(&node.address) {
                 Some(step) => (Some(&step.inputs), reported(of, step, snapshot)),

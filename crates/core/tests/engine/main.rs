@@ -10,6 +10,7 @@ mod document;
 mod drift;
 mod failure;
 mod hooks;
+mod late_lookups;
 mod left_out;
 mod moves;
 mod order;

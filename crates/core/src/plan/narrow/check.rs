@@ -178,6 +178,8 @@ impl<'a> Draft<'a> {
                 NodeKind::Lookup { .. } if self.facts.answers.contains_key(&node.address) => None,
                 // It would be, if those who need it were named.
                 NodeKind::Lookup { .. } if self.is_lacking(index) => None,
+                // It is asked by the run, after what it depends on.
+                NodeKind::Lookup { .. } if self.is_chosen(needed) => None,
                 NodeKind::Lookup { .. } => Some(Lack::NotAsked { user }),
                 NodeKind::Resource(_) if self.is_chosen(needed) => None,
                 NodeKind::Resource(of) => self.lack_of(node, of, user),

@@ -20,6 +20,7 @@ use self::{
 use super::{
     Action, Missing, Observation, PlanError, Step, StepId,
     decide::{Decision, Draft},
+    late::Asked,
     removals::Removal,
 };
 use crate::{
@@ -124,6 +125,7 @@ impl Arrangement<'_> {
             before.sort_unstable();
             before.dedup();
             let step = match decision {
+                None => self.draft.asked[node].as_ref().map(|asked| self.push_asked(node, asked)),
                 Some(decision) if decision.action.is_some() => {
                     Some(self.push_forward(node, decision))
                 }
@@ -174,6 +176,19 @@ impl Arrangement<'_> {
         };
         let weight = if matches!(action, Action::Record) { 0 } else { u64::from(seconds) };
         self.push(step, weight)
+    }
+
+    fn push_asked(&mut self, node: usize, asked: &Asked) -> StepId {
+        let declared = &self.draft.program.graph[NodeIndex::new(node)];
+        let mut step =
+            self.blank(ResourceId::derive(&self.draft.facts.seed, u64::MAX), Action::Ask);
+        step.address = declared.address.clone();
+        step.kind = declared.kind.name().to_owned();
+        step.provider.clone_from(&asked.provider);
+        step.reasons.clone_from(&asked.reasons);
+        step.inputs = self.draft.inputs[node].clone();
+        step.declared_at = declared.declared_at.to_string();
+        self.push(step, 1)
     }
 
     fn observed(&self, decision: &Decision) -> Option<Seen> {
