@@ -122,6 +122,14 @@ impl Town {
     }
 }
 
+fn anew(plan: PlanRequest<'_>) -> PlanRequest<'_> {
+    plan.refresh_lookups()
+}
+
+fn destroyed(plan: PlanRequest<'_>) -> PlanRequest<'_> {
+    plan.destroy()
+}
+
 /// A resource, a lookup about it, and a user of the answer.
 fn chain(label: &'static str, fixed: &'static str) -> impl Fn(&mut Scope<'_>) {
     move |scope: &mut Scope<'_>| {
@@ -178,7 +186,7 @@ async fn an_answer_stays_while_the_question_does_and_is_asked_again_for_a_new_ob
         .unwrap();
     assert!(plan.to_string().contains("1 to update, 1 unchanged"), "{plan}");
     assert_eq!(town.asked(), ["x#2"]);
-    let plan = town.plan_as(chain("four", "2"), |plan| plan.refresh_lookups()).await.unwrap();
+    let plan = town.plan_as(chain("four", "2"), anew).await.unwrap();
     assert_eq!(town.asked(), [""; 0]);
     let text = town.apply(plan).await.unwrap();
     assert!(text.contains("(asked after x; its answer is asked anew)"), "{text}");
@@ -274,7 +282,7 @@ async fn lookups_about_what_lookups_tell_are_asked_one_after_the_other_in_plan_a
     assert_eq!(town.label("last#1").as_deref(), Some("end"));
     town.settled(twice).await;
     // Without their pins all of it can be asked before the run, each answer after the other.
-    let plan = town.plan_as(twice, |plan| plan.refresh_lookups()).await.unwrap();
+    let plan = town.plan_as(twice, anew).await.unwrap();
     assert!(plan.is_empty(), "{plan}");
     assert_eq!(town.asked(), ["x#1", "y#1", "middle#1"]);
     for mode in [RefreshMode::None, RefreshMode::Minimal, RefreshMode::List] {
@@ -333,7 +341,7 @@ async fn a_destroy_asks_nobody_and_forgets_the_answers() {
     let town = Town::new();
     town.up(chain("one", "1")).await.unwrap();
     town.asked();
-    let plan = town.plan_as(chain("one", "1"), |plan| plan.destroy()).await.unwrap();
+    let plan = town.plan_as(chain("one", "1"), destroyed).await.unwrap();
     town.apply(plan).await.unwrap();
     assert_eq!((town.asked(), town.pins(), town.world.cloud.ids()), (vec![], vec![], vec![]));
 }
@@ -359,8 +367,11 @@ async fn a_saved_plan_asks_what_it_says_it_will_ask() {
     town.settled(chain("one", "1")).await;
 }
 
+/// One version of a program.
+type Version = Box<dyn Fn(&mut Scope<'_>)>;
+
 /// A program that goes through all of it: a first life, a replacement, an update, and no more.
-fn life() -> Vec<Box<dyn Fn(&mut Scope<'_>)>> {
+fn life() -> Vec<Version> {
     vec![
         Box::new(chain("one", "1")),
         Box::new(chain("two", "2")),
