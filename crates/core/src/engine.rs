@@ -2,6 +2,7 @@
 
 mod late;
 mod narrow;
+mod wave;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -13,7 +14,7 @@ use std::{
 
 use crate::{
     apply::{self, ApplyError, CancelToken, EventSink, Live, Settings},
-    declare::{Options, Program},
+    declare::{Decisions, Options, Program},
     gather::{Gatherer, Recovery},
     hook::{ErrorAction, HookCall, Hooks, MissingHook},
     identity::{Address, ResourceId, Seed},
@@ -210,6 +211,7 @@ impl Engine {
             again: false,
             replace: HashSet::new(),
             skip_hooks: false,
+            waits: Vec::new(),
             seed: None,
         }
     }
@@ -240,6 +242,13 @@ impl Engine {
     }
 }
 
+/// What came of planning by some values.
+enum Wave {
+    Plan(Box<Plan>),
+    /// It is these that are known.
+    By(Decisions),
+}
+
 /// What was gathered for one computation of a plan.
 #[derive(Clone)]
 struct Gathered {
@@ -263,6 +272,8 @@ pub struct PlanRequest<'e> {
     again: bool,
     pub(crate) replace: HashSet<Address>,
     pub(crate) skip_hooks: bool,
+    /// The subtrees that are not decided, whatever is known.
+    pub(crate) waits: Vec<Address>,
     seed: Option<Seed>,
 }
 
@@ -308,21 +319,18 @@ impl PlanRequest<'_> {
         self
     }
 
-    async fn run(self) -> Result<Plan, PlanError> {
+    /// The plan of `program`, which `self.program` is when it is decided by some values; or by which
+    /// other values it has to be decided.
+    async fn plan_decided(
+        &self,
+        program: Arc<Program>,
+        mut snapshot: Snapshot,
+        gatherer: &Gatherer<'_>,
+        seed: Seed,
+    ) -> Result<Wave, PlanError> {
         let settings = &self.engine.settings;
-        let program = self.program.clone();
-        let gatherer = Gatherer {
-            providers: &settings.providers,
-            stack: program.stack.clone(),
-            parallelism: settings.parallelism,
-        };
-        let seed = match self.seed {
-            Some(seed) => seed,
-            None => Seed::random().map_err(|error| PlanError::Seed(error.to_string()))?,
-        };
-        let mut snapshot = settings.store.load(&program.stack).await?;
         let replace = self.replace.iter();
-        self.refuse_moving(&snapshot)?;
+        self.refuse_moving(&program, &snapshot)?;
         let selection = self.narrow.select(&program, &snapshot, self.want, replace)?;
         gatherer.check_targets(&selection.view(&snapshot))?;
         let upgraded = gatherer.upgrade(&selection.read(&snapshot))?;
@@ -373,7 +381,6 @@ impl PlanRequest<'_> {
             Want::Records => RefreshMode::List,
             Want::Program | Want::Nothing => self.refresh,
         };
-        let mut asked_late = HashMap::new();
         let mut observed = match refresh {
             // What is destroyed with its host is not looked at: the host goes anyway.
             RefreshMode::List => {
@@ -392,18 +399,23 @@ impl PlanRequest<'_> {
                     moves: moves.clone(),
                     seed,
                 };
-                self.ask_late(&gatherer, &program, &late, &mut facts, &mut asked_late).await?;
-                let blind = self.compute(&gatherer, &program, facts)?;
-                let touched: HashSet<_> = blind
-                    .steps
-                    .iter()
-                    .filter(|step| matches!(step.action, Action::Update | Action::Delete))
-                    .map(|step| step.id)
-                    .collect();
-                let wanted = |record: &Record| {
-                    chosen(record) && (touched.contains(&record.id) || unseen(record))
-                };
-                gatherer.observe(&snapshot, &wanted).await?
+                let decided = self.ask_late(gatherer, &program, &late, &mut facts).await?;
+                if decided.is_some_and(|decided| decided != program.decisions()) {
+                    // With all of it observed it may well be this, so it is found out then.
+                    gatherer.observe(&snapshot, &|record| chosen(record)).await?
+                } else {
+                    let blind = self.compute(gatherer, &program, facts)?;
+                    let touched: HashSet<_> = blind
+                        .steps
+                        .iter()
+                        .filter(|step| matches!(step.action, Action::Update | Action::Delete))
+                        .map(|step| step.id)
+                        .collect();
+                    let wanted = |record: &Record| {
+                        chosen(record) && (touched.contains(&record.id) || unseen(record))
+                    };
+                    gatherer.observe(&snapshot, &wanted).await?
+                }
             }
             RefreshMode::None => {
                 gatherer.observe(&snapshot, &|record| chosen(record) && unseen(record)).await?
@@ -425,29 +437,30 @@ impl PlanRequest<'_> {
             refresh_only: self.want == Want::Records,
         };
         let mut facts = Gathered { selection, snapshot, recovery, observed, answers, moves, seed };
-        self.ask_late(&gatherer, &program, &late, &mut facts, &mut asked_late).await?;
+        let decided = self.ask_late(gatherer, &program, &late, &mut facts).await?;
+        if let Some(decided) = decided.filter(|decided| *decided != program.decisions()) {
+            return Ok(Wave::By(decided));
+        }
         let pins = facts.answers.values().cloned().collect();
         let recorded = facts.snapshot.targets.clone();
-        let mut data = self.compute(&gatherer, &program, facts)?;
+        let mut data = self.compute(gatherer, &program, facts)?;
         data.repairs.extend(targets(settings, &data, &recorded));
         data.skip_hooks = self.skip_hooks;
         check_hooks(settings, &data)?;
         let made = Made::of(&settings.providers, &program, &data, asked, pins);
-        Ok(Plan { data, program, made: Arc::new(made) })
+        Ok(Wave::Plan(Box::new(Plan { data, program, made: Arc::new(made) })))
     }
 
     /// Refuses to plan a part of what has moved: addresses say what is in the part, and old ones would
     /// not. A call that was cut off may have left an object at one.
-    fn refuse_moving(&self, snapshot: &Snapshot) -> Result<(), PlanError> {
-        if self.narrow.is_whole() || self.program.moves.is_empty() {
+    fn refuse_moving(&self, program: &Program, snapshot: &Snapshot) -> Result<(), PlanError> {
+        if self.narrow.is_whole() || program.moves.is_empty() {
             return Ok(());
         }
-        let mut moves = follow(&self.program, snapshot)?.moves;
+        let mut moves = follow(program, snapshot)?.moves;
         for record in snapshot.intents.values().filter_map(|intent| intent.record.as_deref()) {
             let known = snapshot.records.contains_key(&record.id);
-            if let (false, Some((to, _))) =
-                (known, self.program.moved(&record.address, &record.kind))
-            {
+            if let (false, Some((to, _))) = (known, program.moved(&record.address, &record.kind)) {
                 let (from, kind) = (record.address.clone(), record.kind.clone());
                 moves.push(Move { from, to, kind, id: record.id });
             }

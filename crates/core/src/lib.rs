@@ -44,8 +44,9 @@ pub use hook::{ErrorAction, HookCall, HookPoint, MissingHook};
 pub use identity::{Address, Identity, ParseIdError, ResourceId, Seed};
 pub use output::{Input, Output, all, json, zip};
 pub use plan::{
-    Action, Cause, Drift, FieldChange, Lack, Missing, Move, Narrowed, Observation, Plan, PlanData,
-    PlanError, Reason, Recovered, RefreshMode, Step, StepId, Summary, Takeover, UnknownAddress,
+    Action, Cause, Decided, Drift, FieldChange, KeptInUse, Lack, Missing, Move, Narrowed,
+    Observation, Plan, PlanData, PlanError, Reason, Recovered, RefreshMode, Step, StepId, Summary,
+    Takeover, Undecided, UnknownAddress,
 };
 pub use provider::{
     BoxFuture, CreateFailure, ErrorKind, Handler, LookupHandler, Provider, ProviderError, Registry,

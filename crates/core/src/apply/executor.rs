@@ -72,6 +72,8 @@ pub(super) struct Executor<'r> {
     /// Per node, what it reports.
     pub(super) outputs: Vec<Value>,
     pub(super) node_of: Vec<Option<NodeIndex>>,
+    /// For each node, the subtrees whose result is made of what it reports.
+    pub(super) feeds: BTreeMap<NodeIndex, Vec<NodeIndex>>,
     /// The rows that are removed, by their address.
     pub(super) removed_at: HashMap<Address, Vec<ResourceId>>,
     /// The objects that this run made, where the plan also removes some.
@@ -151,6 +153,7 @@ impl<'r> Executor<'r> {
             version: snapshot.version,
             outputs,
             node_of: steps.iter().map(declared).collect(),
+            feeds: program.feeds(),
             removed_at,
             made: HashSet::new(),
             progress,
@@ -331,7 +334,12 @@ impl<'r> Executor<'r> {
         if !self.report.failures.is_empty() {
             return Err(ApplyError::Failed(self.report));
         }
-        Ok(Live { program: self.plan.program.clone(), outputs: self.outputs, exports })
+        Ok(Live {
+            undecided: self.plan.data.undecided.clone(),
+            program: self.plan.program.clone(),
+            outputs: self.outputs,
+            exports,
+        })
     }
 
     pub(super) fn resolved_exports(&self) -> Result<Value, Failure> {
@@ -343,8 +351,12 @@ impl<'r> Executor<'r> {
         }
         let mut map = Map::new();
         let kept = self.plan.data.narrowed.as_ref();
-        let kept: HashSet<&str> =
-            kept.into_iter().flat_map(|of| &of.kept_outputs).map(String::as_str).collect();
+        let kept: HashSet<&str> = kept
+            .into_iter()
+            .flat_map(|of| &of.kept_outputs)
+            .chain(&self.plan.data.kept_outputs)
+            .map(String::as_str)
+            .collect();
         for name in &kept {
             if let Some(value) = self.plan.data.exports.get(name) {
                 map.insert((*name).to_owned(), value.clone());

@@ -2,10 +2,10 @@
 
 use std::{marker::PhantomData, panic::Location, sync::Arc, time::Duration};
 
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    Moved, Options, Problem, Reference, ResourceRef, Site, Timeouts,
+    Decider, Moved, Options, Problem, Reference, ResourceRef, Site, Timeouts,
     program::{Builder, Node, NodeKind, Requirement},
 };
 use crate::{
@@ -28,6 +28,12 @@ pub struct Scope<'a> {
 impl<'a> Scope<'a> {
     pub(crate) fn root(builder: &'a mut Builder) -> Self {
         Self { path: String::new(), options: Options::default(), site: None, builder }
+    }
+
+    /// The scope of a subtree that is decided.
+    pub(super) fn within(address: &Address, decider: &Decider, builder: &'a mut Builder) -> Self {
+        let (path, options) = (address.as_str().to_owned(), decider.options.clone());
+        Self { path, options, site: Some(decider.site), builder }
     }
 }
 
@@ -84,6 +90,73 @@ impl Scope<'_> {
             declared_at: scope.site(),
         };
         L::Answer::handle(scope.builder.add(node))
+    }
+
+    /// Declares a subtree from a value that may be known only later: how many subnets there are, what
+    /// a service answers at.
+    ///
+    /// Everything in it is named under `name/`, inherits the options of this scope, and depends on
+    /// what `value` comes from. `declare` gets the plain value. It must be pure: it runs whenever the
+    /// value is known, and that may be often. What it returns is the output of the subtree. A value
+    /// that is secret in a part can be taken only by a type that has a
+    /// [`Secret`](crate::value::Secret) there. A panic in `declare`, or a problem that it reports, is
+    /// an error of the declaration, and no plan is made.
+    ///
+    /// * **The value is known when the plan is made** (it is written in the program, a lookup
+    ///   answered it, or it is recorded and nothing in the plan changes it): the subtree is part of
+    ///   the plan like everything else.
+    /// * **It is not**, because what it comes from is created, replaced or changed: the plan is a
+    ///   *wave*. It says what is decided after it ([`Plan::undecided`](crate::Plan::undecided)), and
+    ///   guesses nothing. What is recorded in the subtree stays exactly as it is, and so do the
+    ///   resources that use its output, and whatever these objects use, though it was replaced.
+    ///   What the program no longer declares goes in a later wave, for it may have moved into the
+    ///   subtree. After the wave, the next plan of the same program decides it, and is shown and
+    ///   approved by itself.
+    /// * **The value changes**: what is no longer declared is removed, and what is new is added.
+    /// * **The call is removed** from the program: so is all that it declared.
+    /// * **A crash** leaves nothing to repair: a decision is not recorded. The next plan
+    ///   decides by the values that it finds.
+    ///
+    /// To destroy a stack, subtrees are declared from the recorded values. What is recorded
+    /// and can not be decided any more is destroyed all the same.
+    #[track_caller]
+    pub fn decide<T, U, I>(
+        &mut self,
+        name: impl AsRef<str>,
+        value: &Output<T>,
+        declare: impl Fn(&mut Scope<'_>, T) -> I + Send + Sync + 'static,
+    ) -> Output<U>
+    where
+        T: DeserializeOwned + 'static,
+        I: Into<Input<U>>,
+    {
+        let scope = self.enter(name.as_ref(), Location::caller());
+        let mut options = scope.options.clone();
+        let node = Node {
+            address: Address::new(scope.path.as_str()),
+            kind: NodeKind::Decide,
+            inputs: value.expr.clone(),
+            options: options.clone(),
+            renewed_by: Vec::new(),
+            declared_at: scope.site(),
+        };
+        // What is declared depends on what it was decided by, though it refers to nothing of it.
+        options.after.extend(value.references());
+        let decider = Decider {
+            declare: Arc::new(move |scope, value| {
+                let value = value.to_guarded().map_err(|error| error.to_string())?;
+                Ok(declare(scope, value).into().expr)
+            }),
+            options,
+            site: node.declared_at,
+            depth: scope.builder.depth + 1,
+            decided: None,
+            waits: false,
+        };
+        let of = scope.builder.add(node);
+        let at = petgraph::graph::NodeIndex::new(of.node.0 as usize);
+        scope.builder.program.deciders.insert(at, decider);
+        Output::attribute(&of, "")
     }
 
     /// Makes `output` an output of the whole stack, under `name`: recorded, and shown to the user.

@@ -1,49 +1,45 @@
-//! Asking the lookups that depend on resources, as far as that can be done before the run.
+//! What can be found out before the run: the answers of lookups that depend on resources, and by which
+//! values subtrees are declared.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use petgraph::graph::NodeIndex;
 
 use super::{Gathered, PlanRequest};
 use crate::{
-    declare::Program,
+    declare::{Decisions, Program},
     gather::Gatherer,
-    identity::Address,
-    plan::{PlanError, Want, pinned, questions},
-    state::{Change, Pin},
+    plan::{PlanError, Want, pinned, probe},
+    state::Change,
 };
 
 impl PlanRequest<'_> {
     /// Asks each of the lookups in `late` whose question is known and depends on nothing that is
-    /// about to change, until no answer brings up another question. `asked` remembers what was asked
-    /// for this plan before.
+    /// about to change, until no answer brings up another question. Returns by which values subtrees
+    /// can be declared, if there are any and the plan asks.
     pub(super) async fn ask_late(
         &self,
         gatherer: &Gatherer<'_>,
         program: &Program,
         late: &HashSet<NodeIndex>,
         facts: &mut Gathered,
-        asked: &mut HashMap<Address, Pin>,
-    ) -> Result<(), PlanError> {
-        if late.is_empty() || self.want != Want::Program {
-            return Ok(());
+    ) -> Result<Option<Decisions>, PlanError> {
+        if (late.is_empty() && program.deciders.is_empty()) || self.want != Want::Program {
+            return Ok(None);
         }
         loop {
-            let found =
-                self.with_facts(gatherer, facts.clone(), |facts| questions(program, &facts))?;
-            if found.is_empty() {
-                return Ok(());
+            let found = self.with_facts(gatherer, facts.clone(), |facts| probe(program, &facts))?;
+            if found.questions.is_empty() {
+                return Ok(Some(found.decided));
             }
-            for question in found {
+            for question in found.questions {
                 let node = &program.graph[question.node];
                 let (address, kind) = (&node.address, node.kind.name());
                 let recorded = pinned(&facts.snapshot.pins, address, kind, &question.query);
-                let before = asked.get(address).filter(|pin| pin.query == question.query);
-                let pin = match recorded.filter(|_| question.pinned).or(before) {
+                let pin = match recorded.filter(|_| question.pinned) {
                     Some(pin) => pin.clone(),
                     None => gatherer.ask(node, question.query).await?,
                 };
-                asked.insert(address.clone(), pin.clone());
                 if facts.snapshot.pins.get(address) != Some(&pin) {
                     let change = Change::Pin(pin.clone());
                     facts.snapshot.apply(change.clone());

@@ -1,6 +1,9 @@
 //! The answers of lookups.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{MutexGuard, PoisonError},
+};
 
 use petgraph::graph::NodeIndex;
 
@@ -38,7 +41,7 @@ impl<'g> Gatherer<'g> {
         let mut answers: HashMap<Address, Pin> = HashMap::new();
         let mut outputs: HashMap<NodeId, Value> = HashMap::new();
         let mut pins = Vec::new();
-        for index in program.graph.node_indices() {
+        for index in program.order.iter().copied() {
             let node = &program.graph[index];
             let NodeKind::Lookup { kind, .. } = node.kind else { continue };
             let address = node.address.clone();
@@ -69,7 +72,9 @@ impl<'g> Gatherer<'g> {
         let later: HashSet<&Address> =
             late.iter().map(|index| &program.graph[*index].address).collect();
         let dropped = snapshot.pins.keys().filter(|address| {
-            let counts = answers.contains_key(*address) || later.contains(address);
+            // Of what is undecided nobody knows whether it asks the same.
+            let kept = later.contains(address) || program.is_undecided(address);
+            let counts = answers.contains_key(*address) || kept;
             !counts && selection.contains(address)
         });
         pins.extend(dropped.cloned().map(Change::Unpin));
@@ -91,7 +96,8 @@ impl<'g> Gatherer<'g> {
         let rows = snapshot.records.values().filter(current);
         let rows: HashMap<(&str, &str), &Value> =
             rows.map(|row| ((row.address.as_str(), row.kind.as_str()), &row.outputs)).collect();
-        for index in program.graph.node_indices().filter(|index| late.contains(index)) {
+        for index in program.order.iter().filter(|index| late.contains(index)) {
+            let index = *index;
             let node = &program.graph[index];
             if !selection.contains(&node.address) {
                 continue;
@@ -100,6 +106,7 @@ impl<'g> Gatherer<'g> {
                 let on = program.node(id);
                 match on.kind {
                     NodeKind::Lookup { .. } => answers.get(&on.address).map(|pin| &pin.answer),
+                    NodeKind::Decide => None,
                     NodeKind::Resource(of) => rows.get(&(on.address.as_str(), of.kind)).copied(),
                 }
             });
@@ -114,13 +121,24 @@ impl<'g> Gatherer<'g> {
     /// Asks one lookup.
     pub(crate) async fn ask(&self, node: &Node, query: Value) -> Result<Pin, PlanError> {
         let (address, kind) = (node.address.clone(), node.kind.name().to_owned());
+        let heard =
+            |heard: &Pin| (&heard.address, &heard.kind, &heard.query) == (&address, &kind, &query);
+        if let Some(pin) = self.heard().iter().find(|pin| heard(pin)) {
+            return Ok(pin.clone());
+        }
         let provider = self.asked_of(&kind, &node.options);
         let Some(handler) = provider.and_then(|provider| provider.lookup(&kind)) else {
             return Err(PlanError::NoProvider { address, kind });
         };
         let answer = patiently(|| handler.look_up(&query)).await;
         let answer = answer.map_err(|source| failed(node, source))?;
-        Ok(Pin { address, kind, query, answer })
+        let pin = Pin { address, kind, query, answer };
+        self.heard().push(pin.clone());
+        Ok(pin)
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Vec<Pin>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

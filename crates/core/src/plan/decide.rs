@@ -15,11 +15,12 @@ use super::{
     drift::find_drift,
     late::{Asked, Question},
     narrow::{self, Chosen},
-    order, refresh, removals,
+    order, refresh,
+    wave::{self, KeptInUse},
 };
 use crate::{
     check::{Check, Peers},
-    declare::{Node, NodeKind, Problem, Program, ResourceRef},
+    declare::{Decisions, Node, NodeKind, Problem, Program, ResourceRef},
     expr::{ExprError, NodeId},
     identity::{Address, ResourceId},
     schema::ResourceType,
@@ -57,6 +58,16 @@ pub(super) struct Draft<'a> {
     pub(super) decisions: Vec<Option<Decision>>,
     /// Per node; `None` but for lookups that the run asks.
     pub(super) asked: Vec<Option<Asked>>,
+    /// Per node: whether it is undecided, or depends on what is.
+    pub(super) waits: Vec<bool>,
+    /// The subtrees of which the value is known.
+    pub(super) decided: Decisions,
+    /// What nobody declares and stays all the same, because something is undecided.
+    pub(super) held: HashSet<ResourceId>,
+    /// What would be held, and is in the way of the plan.
+    pub(super) released: HashSet<ResourceId>,
+    /// What has to go now, and is used by what stays because something is undecided.
+    pub(super) in_use: Vec<KeptInUse>,
     pub(super) protected: Vec<(Address, String)>,
     /// What the plan is about.
     pub(super) chosen: Chosen,
@@ -108,7 +119,10 @@ fn attempt(program: &Program, facts: &Facts<'_>) -> Result<PlanData, PlanError> 
     }
     let steps = loop {
         draft.delete_first_cascade();
-        let removals = removals::decide(&mut draft);
+        let removals = draft.removals();
+        if !draft.in_use.is_empty() {
+            return Err(PlanError::KeptInUse { kept: draft.in_use });
+        }
         draft.refuse_what_lacks(&removals)?;
         if !draft.protected.is_empty() {
             return Err(PlanError::Protected { addresses: draft.protected });
@@ -126,8 +140,9 @@ fn attempt(program: &Program, facts: &Facts<'_>) -> Result<PlanData, PlanError> 
         }
     };
     let decisions = program.graph.node_indices().zip(&draft.decisions);
-    let chosen = decisions.filter(|(node, _)| draft.is_chosen(*node));
+    let chosen = decisions.filter(|(node, _)| draft.is_chosen(*node) && !draft.waits[node.index()]);
     let unchanged = chosen.filter_map(|(_, d)| d.as_ref()).filter(|d| d.is_unchanged()).count();
+    let kept_outputs = if draft.is_narrowed() { Vec::new() } else { kept.clone() };
     let narrowed = draft.chosen.selection.narrowed(program, &facts.snapshot, kept);
     let mut warnings = program.warnings.clone();
     warnings.extend(facts.moves.warnings.iter().cloned());
@@ -147,6 +162,10 @@ fn attempt(program: &Program, facts: &Facts<'_>) -> Result<PlanData, PlanError> 
         skip_hooks: false,
         unchanged,
         narrowed,
+        decided: wave::decided(program),
+        undecided: draft.undecided(),
+        waiting: draft.waiting(),
+        kept_outputs,
         refresh_only: false,
     })
 }
@@ -177,14 +196,19 @@ impl<'a> Draft<'a> {
         Self {
             program,
             facts,
-            inputs: Vec::with_capacity(nodes),
-            outputs: Vec::with_capacity(nodes),
-            decisions: Vec::with_capacity(nodes),
-            asked: Vec::with_capacity(nodes),
+            inputs: vec![Value::Unknown; nodes],
+            outputs: vec![Value::Unknown; nodes],
+            decisions: (0..nodes).map(|_| None).collect(),
+            asked: (0..nodes).map(|_| None).collect(),
+            waits: vec![false; nodes],
+            decided: Decisions::new(),
+            held: HashSet::new(),
+            released: HashSet::new(),
+            in_use: Vec::new(),
             protected: Vec::new(),
             chosen: Chosen::new(&facts.selection),
             strayed,
-            goes_first: Vec::with_capacity(nodes),
+            goes_first: vec![false; nodes],
             problems: Vec::new(),
             failures: HashMap::new(),
             questions: Vec::new(),
@@ -196,7 +220,7 @@ impl<'a> Draft<'a> {
     pub(super) fn visit_all(&mut self) -> Result<(), PlanError> {
         let current = current_rows(&self.facts.snapshot);
         self.note_going(&current);
-        for index in self.program.graph.node_indices() {
+        for index in self.program.order.iter().copied() {
             self.visit(index, &current)?;
         }
         Ok(())
@@ -219,20 +243,25 @@ impl<'a> Draft<'a> {
                 }
                 Value::Unknown
             });
-        let mut asked = None;
+        let at = index.index();
+        let mut from = self.program.graph.neighbors_directed(index, Direction::Incoming);
+        self.waits[at] = from.any(|from| self.waits[from.index()]);
         match node.kind {
+            NodeKind::Decide => self.visit_subtree(index, node, &desired),
+            NodeKind::Lookup { .. } if self.waits[at] => {}
             NodeKind::Lookup { .. } => {
-                let (answer, late) = self.look_up(index, node, &desired)?;
-                asked = late;
-                self.inputs.push(desired);
-                self.outputs.push(answer);
-                self.decisions.push(None);
+                (self.outputs[at], self.asked[at]) = self.look_up(index, node, &desired)?;
+            }
+            NodeKind::Resource(of) if self.waits[at] => {
+                if chosen {
+                    self.note_needs(index);
+                }
+                self.decisions[at] = Some(self.left_out(of, row).0);
             }
             NodeKind::Resource(of) if !chosen => {
                 let (decision, outputs) = self.left_out(of, row);
-                self.inputs.push(desired);
-                self.outputs.push(outputs);
-                self.decisions.push(Some(decision));
+                self.outputs[at] = outputs;
+                self.decisions[at] = Some(decision);
             }
             NodeKind::Resource(of) => {
                 self.note_needs(index);
@@ -245,22 +274,28 @@ impl<'a> Draft<'a> {
                 let mut desired = desired;
                 let (decision, outputs) = self.decide(index, node, of, row, &mut desired, provider);
                 self.note_decided(&node.address, &decision);
-                self.inputs.push(desired);
-                self.outputs.push(outputs);
-                self.decisions.push(Some(decision));
+                self.inputs[at] = desired;
+                self.outputs[at] = outputs;
+                self.decisions[at] = Some(decision);
+                self.note_first(index);
+                return Ok(());
             }
         }
-        self.asked.push(asked);
+        self.inputs[at] = desired;
+        self.note_first(index);
+        Ok(())
+    }
+
+    /// Notes whether the old object of a node, or of one that it needs, goes before the new one comes.
+    fn note_first(&mut self, index: NodeIndex) {
         let below = self
             .program
             .graph
             .neighbors_directed(index, Direction::Incoming)
             .any(|from| self.goes_first[from.index()]);
-        let own = self.decisions.last().is_some_and(|decision| {
-            decision.as_ref().is_some_and(|d| d.replaced && d.delete_first)
-        });
-        self.goes_first.push(below || own);
-        Ok(())
+        let own = self.decisions[index.index()].as_ref();
+        let own = own.is_some_and(|decision| decision.replaced && decision.delete_first);
+        self.goes_first[index.index()] = below || own;
     }
 
     /// Reports options that name fields which the type has not got.
@@ -343,7 +378,7 @@ impl<'a> Draft<'a> {
             change.replace |= node.options.replace_on.iter().any(forced)
                 || self.holds_what_goes(of, node, change.path.top());
         }
-        self.reasons(index, node, of, row, &mut decision);
+        self.reasons(node, of, row, &mut decision);
         let now = seen.map_or(&row.outputs, |seen| &seen.outputs).clone();
         if decision.replaced {
             decision.action = Some(Action::Create);
@@ -462,7 +497,8 @@ impl<'a> Draft<'a> {
         let peers = Peers::of(self.program);
         for (index, decision) in self.program.graph.node_indices().zip(&self.decisions) {
             let Some(decision) = decision else { continue };
-            if self.failures.contains_key(&index) || !self.is_chosen(index) {
+            let waits = self.waits[index.index()];
+            if waits || self.failures.contains_key(&index) || !self.is_chosen(index) {
                 continue;
             }
             let node = &self.program.graph[index];

@@ -12,7 +12,7 @@ use petgraph::{Direction, graph::NodeIndex};
 
 use super::{Action, Facts, PlanError, Reason, decide::Draft, drift::find_drift};
 use crate::{
-    declare::{Node, NodeKind, Program},
+    declare::{Decisions, Node, NodeKind, Program},
     expr::NodeId,
     identity::Address,
     state::{Pin, Status},
@@ -33,19 +33,27 @@ pub(crate) struct Question {
     pub(crate) pinned: bool,
 }
 
-/// The questions that nothing stands in the way of any more, and that have no answer yet.
-pub(crate) fn questions(program: &Program, facts: &Facts<'_>) -> Result<Vec<Question>, PlanError> {
+/// What a visit of all that is declared brought up.
+pub(crate) struct Probe {
+    /// The questions that nothing stands in the way of any more, and that have no answer yet.
+    pub(crate) questions: Vec<Question>,
+    /// By which values subtrees can be declared.
+    pub(crate) decided: Decisions,
+}
+
+/// Visits all that is declared, and plans nothing.
+pub(crate) fn probe(program: &Program, facts: &Facts<'_>) -> Result<Probe, PlanError> {
     let (_, strayed) = find_drift(program, facts);
     let mut draft = Draft::new(program, facts, strayed);
     draft.visit_all()?;
-    Ok(draft.questions)
+    Ok(Probe { questions: draft.questions, decided: draft.decided })
 }
 
 impl Program {
     /// The lookups that depend on a resource, by themselves or through other lookups.
     pub(crate) fn late_lookups(&self) -> HashSet<NodeIndex> {
         let mut late = HashSet::new();
-        for index in self.graph.node_indices() {
+        for index in self.order.iter().copied() {
             let lookup = |at: NodeIndex| matches!(self.graph[at].kind, NodeKind::Lookup { .. });
             let mut needs = self.graph.neighbors_directed(index, Direction::Incoming);
             if lookup(index) && needs.any(|from| !lookup(from) || late.contains(&from)) {
@@ -56,8 +64,8 @@ impl Program {
     }
 }
 
-/// How something that a lookup depends on stands.
-enum Stands {
+/// How something that a lookup or a subtree depends on stands.
+pub(super) enum Stands {
     AsItWill,
     /// It is about to change, or to be asked.
     Pending,
@@ -124,9 +132,17 @@ impl Draft<'_> {
         lookup && self.asked[index].is_none() && !self.outputs[index].is_known()
     }
 
-    fn stands(&self, on: NodeIndex) -> Stands {
-        if self.asked[on.index()].is_some() {
+    pub(super) fn stands(&self, on: NodeIndex) -> Stands {
+        if self.waits[on.index()] || self.asked[on.index()].is_some() {
             return Stands::Pending;
+        }
+        if matches!(self.program.graph[on].kind, NodeKind::Decide) {
+            // Its result stands as what it is made of.
+            let from = self.program.graph.neighbors_directed(on, Direction::Incoming);
+            let mut stands = from.map(|from| self.stands(from));
+            return stands
+                .find(|stands| !matches!(stands, Stands::AsItWill))
+                .unwrap_or(Stands::AsItWill);
         }
         let Some(decision) = &self.decisions[on.index()] else {
             // A lookup that was answered, or one that stays as it is without having been.

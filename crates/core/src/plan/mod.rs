@@ -22,6 +22,7 @@ mod removals;
 mod render;
 mod replace;
 mod step;
+mod wave;
 
 use std::{fmt, sync::Arc};
 
@@ -34,13 +35,14 @@ pub(crate) use diff::{mark_outputs, mark_secrets, same_value, unsent_changes};
 pub use error::{PlanError, Takeover};
 pub(crate) use facts::{Facts, Uncertain, Want};
 pub use facts::{Observation, RefreshMode};
-pub(crate) use late::{pinned, questions};
+pub(crate) use late::{pinned, probe};
 pub use moves::Move;
 pub(crate) use moves::{Moves, follow};
 pub use narrow::{Lack, Missing, Narrowed, UnknownAddress};
 pub(crate) use narrow::{Narrow, Selection};
 use serde::{Deserialize, Serialize};
 pub use step::{Action, Reason, Step, StepId};
+pub use wave::{Decided, KeptInUse, Undecided};
 
 use crate::{
     declare::{Problem, Program},
@@ -103,6 +105,18 @@ pub struct PlanData {
     pub skip_hooks: bool,
     /// How many resources stay as they are.
     pub unchanged: usize,
+    /// The values that subtrees are declared from ([`Scope::decide`](crate::Scope::decide)).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decided: Vec<Decided>,
+    /// The subtrees that can be declared only after it, in a plan of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undecided: Vec<Undecided>,
+    /// What uses the output of those, and stays as it is until then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<Address>,
+    /// The outputs of the stack that keep their recorded value until then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept_outputs: Vec<String>,
     /// What it is narrowed to; absent if it is about the whole stack.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub narrowed: Option<Narrowed>,
@@ -190,6 +204,13 @@ impl Plan {
             && self.data.moves.is_empty()
             && !self.data.exports_change()
             && !unwritten
+    }
+
+    /// The subtrees that can be declared only after it ([`Scope::decide`](crate::Scope::decide)). When
+    /// there are any the plan is a wave: plan again when it is applied.
+    #[must_use]
+    pub fn undecided(&self) -> &[Undecided] {
+        &self.data.undecided
     }
 
     /// Whether it was asked to remove everything, or every target.

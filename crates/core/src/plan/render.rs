@@ -59,9 +59,25 @@ impl fmt::Display for PlanData {
                 write_step(f, step)?;
             }
         }
+        write_later(f, self)?;
         write_exports(f, self)?;
         write!(f, "{}", self.summary())
     }
+}
+
+/// What is left for plans after this one.
+fn write_later(f: &mut fmt::Formatter<'_>, plan: &PlanData) -> fmt::Result {
+    if plan.undecided.is_empty() && plan.waiting.is_empty() {
+        return Ok(());
+    }
+    writeln!(f, "later")?;
+    for undecided in &plan.undecided {
+        writeln!(f, "  ? {undecided}")?;
+    }
+    for address in &plan.waiting {
+        writeln!(f, "  ? {address} waits for what is undecided")?;
+    }
+    Ok(())
 }
 
 fn write_step(f: &mut fmt::Formatter<'_>, step: &Step) -> fmt::Result {

@@ -146,6 +146,9 @@ fn plan_values<E>(
         map(&mut change.old)?;
         map(&mut change.new)?;
     }
+    for decided in &mut plan.decided {
+        map(&mut decided.value)?;
+    }
     map(&mut plan.exports)?;
     map(&mut plan.recorded_exports)?;
     let repairs = plan.repairs.into_iter().map(|change: Change| change.try_map_values(f));

@@ -40,12 +40,29 @@ pub(super) fn differences(
     let current = snapshot.records.values().filter(|row| row.role == Role::Current);
     let rows: HashMap<(&str, &str), &Record> =
         current.map(|row| ((row.address.as_str(), row.kind.as_str()), row)).collect();
-    let mut outputs: Vec<Value> = Vec::with_capacity(program.graph.node_count());
+    let mut outputs: Vec<Value> = vec![Value::Unknown; program.graph.node_count()];
+    let waiting: HashSet<&Address> = plan.waiting.iter().collect();
+    let kept: HashSet<&String> = kept.into_iter().chain(&plan.kept_outputs).collect();
     let mut problems = Vec::new();
-    for index in program.graph.node_indices() {
+    for index in program.order.iter().copied() {
         let node = &program.graph[index];
+        if waiting.contains(&node.address) {
+            continue;
+        }
         let computed = resolve(program, index, &outputs);
+        if matches!(node.kind, NodeKind::Decide) {
+            if let Some((by, _)) = program.deciders[&index].decided.as_ref() {
+                match computed {
+                    Ok(computed) if computed == *by => {}
+                    Ok(computed) => problems.push(problem(node, None, otherwise(&computed, by))),
+                    Err(message) => problems.push(problem(node, None, message)),
+                }
+                outputs[index.index()] = program.result(index, &outputs).unwrap_or(Value::Unknown);
+            }
+            continue;
+        }
         let (planned, reported) = match node.kind {
+            NodeKind::Decide => continue,
             NodeKind::Lookup { kind, .. } => {
                 let pin = snapshot.pins.get(&node.address).filter(|pin| pin.kind == kind);
                 match steps.get(&node.address) {
@@ -62,7 +79,7 @@ pub(super) fn differences(
                 }
             },
         };
-        outputs.push(reported.unwrap_or(Value::Unknown));
+        outputs[index.index()] = reported.unwrap_or(Value::Unknown);
         let asked = |node: &Node| document.answers.iter().any(|pin| pin.address == node.address);
         let unasked =
             matches!(node.kind, NodeKind::Lookup { .. }) && narrowed.is_some() && !asked(node);
