@@ -292,6 +292,9 @@ fn plan_advice(error: &PlanError) -> Option<String> {
         PlanError::UnknownAddresses { .. } => {
             "nothing was changed; an address is the path of a resource or component, as `state list` and `graph` show it"
         }
+        PlanError::KeptInUse { .. } => {
+            "nothing was changed; destroy what uses them with `destroy --target`, or let the new ones be made first with `.create_first()`"
+        }
         PlanError::Excluded { .. } => {
             "nothing was changed; what needs something that is left out is left out too (of `destroy`, what that needs)"
         }
