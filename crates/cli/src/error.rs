@@ -315,6 +315,9 @@ fn plan_advice(error: &PlanError) -> Option<String> {
         PlanError::UnknownAddresses { .. } => {
             "nothing was changed; an address is the path of a resource or component, as `state list` and `graph` show it"
         }
+        PlanError::KeptInUse { .. } => {
+            "nothing was changed; destroy what uses them with `destroy --target`, or let the new ones be made first with `.create_first()`"
+        }
         PlanError::Excluded { .. } => {
             "nothing was changed; what needs something that is left out is left out too (of `destroy`, what that needs)"
         }
@@ -333,7 +336,7 @@ fn plan_advice(error: &PlanError) -> Option<String> {
         PlanError::MissingHooks { .. } => {
             "nothing was changed; run the program that has them, or use --skip-hooks"
         }
-        PlanError::LookupUnknown { .. } | PlanError::Exchange { .. } => "nothing was changed",
+        PlanError::Exchange { .. } => "nothing was changed",
         PlanError::Lookup { source, .. } => {
             let advice = provider_advice(source.kind, Doing::Lookup);
             return Some(format!("nothing was changed; {advice}"));

@@ -47,8 +47,9 @@ pub use hook::{ErrorAction, FailedHook, HookCall, HookPoint, MissingHook};
 pub use identity::{Address, Identity, ParseIdError, ResourceId, Seed};
 pub use output::{Input, Output, all, json, zip};
 pub use plan::{
-    Action, Cause, Drift, FieldChange, Lack, Missing, Move, Narrowed, Observation, Plan, PlanData,
-    PlanError, Reason, Recovered, RefreshMode, Step, StepId, Summary, Takeover, UnknownAddress,
+    Action, Cause, Decided, Drift, FieldChange, KeptInUse, Lack, Missing, Move, Narrowed,
+    Observation, Plan, PlanData, PlanError, Reason, Recovered, RefreshMode, Step, StepId, Summary,
+    Takeover, Undecided, UnknownAddress,
 };
 pub use policy::{
     Deferred, Fix, Found, Level, OnUnknown, PlannedStack, Policy, Remediation,

@@ -360,6 +360,7 @@ const fn undone(action: Action) -> &'static str {
         Action::Update => "could not be updated",
         Action::Delete => "could not be deleted",
         Action::Settle => "was not seen ready",
+        Action::Ask => "could not be asked",
         _ => "could not be recorded",
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Missing, Move, UnknownAddress};
+use super::{KeptInUse, Missing, Move, UnknownAddress};
 use crate::{
     declare::{Problem, error_list},
     hook::{FailedHook, MissingHook},
@@ -110,6 +110,17 @@ pub enum PlanError {
         /// What is missing, and why.
         missing: Vec<Missing>,
     },
+    /// An object has to go before its replacement comes, and is used by what stays as it is until more
+    /// is known; all are listed.
+    #[error(
+        "{} object(s) can not stay until it is decided what uses them:{}",
+        kept.len(),
+        list(kept)
+    )]
+    KeptInUse {
+        /// What goes, and who uses it.
+        kept: Vec<KeptInUse>,
+    },
     /// No provider has the type.
     #[error("no provider is there for `{kind}` at {address}: add one that has it to the engine")]
     NoProvider {
@@ -139,14 +150,6 @@ pub enum PlanError {
         was: Value,
         /// Where it points.
         now: Value,
-    },
-    /// A lookup needs a value that only apply can tell.
-    #[error(
-        "the lookup {address} asks with a value that is known only after apply; ask with known values"
-    )]
-    LookupUnknown {
-        /// The lookup.
-        address: Address,
     },
     /// A lookup failed.
     #[error("the lookup {address} failed [declared at {declared_at}]")]

@@ -152,6 +152,9 @@ fn plan_values<E>(
         map(&mut change.old)?;
         map(&mut change.new)?;
     }
+    for decided in &mut plan.decided {
+        map(&mut decided.value)?;
+    }
     for remediation in &mut plan.policy.remediations {
         map(&mut remediation.old)?;
         map(&mut remediation.new)?;
