@@ -29,7 +29,9 @@ pub(crate) use canonical::Canonical;
 pub(crate) use changes::ignored;
 pub(crate) use decide::{compute, created_outputs, updated_outputs};
 pub use diff::{Cause, FieldChange};
-pub(crate) use diff::{mark_outputs, mark_secrets, same_value, unsent_changes};
+pub(crate) use diff::{
+    mark_outputs, mark_secrets, remark_outputs, remark_seen, same_value, unsent_changes,
+};
 pub use error::{PlanError, Takeover};
 pub(crate) use facts::{Facts, Uncertain, Want};
 pub use facts::{Observation, RefreshMode};

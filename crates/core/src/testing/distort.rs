@@ -153,6 +153,9 @@ impl Handler for Wrong {
     fn validate(&self, check: &mut Check<'_>) {
         self.inner().validate(check);
     }
+    fn check_outputs(&self, outputs: &Value) -> Result<(), String> {
+        self.inner().check_outputs(outputs)
+    }
     fn upgrade(&self, version: u32, row: Seen) -> Result<Seen, String> {
         self.inner().upgrade(version, row)
     }

@@ -12,7 +12,6 @@ use crate::{
 };
 
 /// A run: its plan, what it told, what it called, and how it ended.
-#[must_use = "a run may have failed: ask for `.ok()`, `.error()` or `.crashed()`"]
 pub struct Run {
     pub(super) plan: Plan,
     pub(super) result: Ended,
