@@ -30,7 +30,10 @@ pub(crate) use baseline::settled;
 pub(crate) use canonical::Canonical;
 pub(crate) use changes::ignored;
 pub(crate) use decide::{compute, created_outputs, updated_outputs};
-pub(crate) use diff::{Against, diff, mark_outputs, mark_secrets, same_value, unsent_changes};
+pub(crate) use diff::{
+    Against, diff, mark_outputs, mark_secrets, remark_outputs, remark_seen, same_value,
+    unsent_changes,
+};
 pub use diff::{Cause, FieldChange};
 pub use error::{PlanError, Takeover};
 pub(crate) use facts::{Facts, Uncertain, Want};
