@@ -9,5 +9,7 @@ mod store;
 mod values;
 
 pub use change::Change;
-pub use record::{Intent, Pin, ProviderTarget, Record, RecordedOptions, Role, Status, Verb};
-pub use store::{Lease, Snapshot, StateError, StateStore};
+pub use record::{
+    Departed, Intent, Pin, ProviderTarget, Record, RecordedOptions, Role, Status, Verb,
+};
+pub use store::{Lease, Snapshot, StackCommit, StateError, StateStore};

@@ -189,6 +189,23 @@ pub struct ProviderTarget {
     pub target: Value,
 }
 
+/// What is left of an object that this stack does not have any more, because it was given away: a
+/// program that still declares it would make another one, and is refused until it does not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Departed {
+    /// Where it was.
+    pub address: Address,
+    /// Its type.
+    pub kind: String,
+    /// The object.
+    pub id: ResourceId,
+    /// Who has it now: the name of a stack, or words.
+    pub to: String,
+    /// Where it is there, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_address: Option<Address>,
+}
+
 /// What is written is there, also when it is null: only an absent field is none.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
