@@ -4,7 +4,7 @@ use std::fmt;
 
 use formwork_core::{
     Action, Address, ApplyError, DeclareError, ErrorKind, Lack, LoadPlanError, Missing, PlanError,
-    state::StateError,
+    state::{StateError, edit::EditError},
 };
 use miette::Diagnostic;
 
@@ -63,6 +63,9 @@ pub enum CliError {
     /// The state could not be read.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The recorded state can not be edited so. Nothing changed.
+    #[error(transparent)]
+    Edit(#[from] EditError),
     /// The cloud could not be opened. Nothing changed.
     #[error("the cloud `{cloud}` can not be used: {message}")]
     Cloud {
@@ -192,6 +195,7 @@ impl CliError {
             CliError::Apply(_) => "apply",
             CliError::Cancelled => "cancelled",
             CliError::State(_) => "state",
+            CliError::Edit(_) => "edit",
             CliError::Cloud { .. } => "cloud",
             CliError::Refused { .. } => "refused",
             CliError::NotFound { .. } => "not_found",
@@ -217,6 +221,10 @@ impl CliError {
             }
             CliError::Apply(error) => return apply_advice(error).map(str::to_owned),
             CliError::State(error) => return state_advice(error).map(str::to_owned),
+            CliError::Edit(error) if error.refusals.iter().all(|refusal| refusal.forcible) => {
+                "nothing was changed; --force does it all the same"
+            }
+            CliError::Edit(_) => "nothing was changed; `state list` shows what is recorded",
             CliError::Bug(_) => {
                 "what was done is recorded; the next run goes on from there. Please report this, with the output under FORMWORK_BACKTRACE=1"
             }

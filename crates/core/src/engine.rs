@@ -18,8 +18,8 @@ use crate::{
     identity::{Address, ResourceId, Seed},
     panics::{bug, caught_now},
     plan::{
-        Action, Facts, Move, Moves, Narrow, Observation, Plan, PlanData, PlanError, RefreshMode,
-        Selection, Want, compute, follow,
+        Action, Arrivals, Facts, Move, Moves, Narrow, Observation, Plan, PlanData, PlanError,
+        RefreshMode, Selection, Want, arrive, compute, departed, follow,
     },
     provider::{BoxFuture, Provider},
     saved::{Asked, Made},
@@ -320,7 +320,8 @@ impl PlanRequest<'_> {
         };
         let mut snapshot = settings.store.load(&program.stack).await?;
         let replace = self.replace.iter();
-        self.refuse_moving(&snapshot)?;
+        let mut arrivals = self.arrivals(&mut snapshot).await?;
+        self.refuse_moving(&snapshot, &arrivals)?;
         let selection = self.narrow.select(&program, &snapshot, self.want, replace)?;
         gatherer.check_targets(&selection.view(&snapshot))?;
         let upgraded = gatherer.upgrade(&selection.read(&snapshot))?;
@@ -332,11 +333,15 @@ impl PlanRequest<'_> {
             snapshot.apply(change);
         }
         recovery.repairs.splice(..0, upgraded);
-        let moves = follow(&program, &snapshot)?;
+        recovery.repairs.splice(..0, std::mem::take(&mut arrivals.changes));
+        let mut moves = follow(&program, &snapshot)?;
         for change in moves.changes.clone() {
             snapshot.apply(change);
         }
         recovery.repairs.extend(moves.changes.clone());
+        moves.arrive(&mut arrivals);
+        let over = departed(&program, &snapshot, self.want, &selection)?;
+        recovery.repairs.extend(over);
         let (mut answers, mut pins) = (HashMap::new(), Vec::new());
         match self.want {
             Want::Nothing if selection.is_whole() => {
@@ -418,25 +423,40 @@ impl PlanRequest<'_> {
         let mut data = self.compute(&gatherer, &program, facts)?;
         data.repairs.extend(targets(settings, &data, &recorded));
         data.skip_hooks = self.skip_hooks;
+        data.sources = arrivals.sources;
         check_hooks(settings, &data)?;
         let made = Made::of(&settings.providers, &program, &data, asked, pins);
         Ok(Plan { data, program, made: Arc::new(made) })
     }
 
+    /// What comes from other stacks. What is to be destroyed takes nothing in.
+    async fn arrivals(&self, snapshot: &mut Snapshot) -> Result<Arrivals, PlanError> {
+        if self.want == Want::Nothing {
+            return Ok(Arrivals::default());
+        }
+        let mut sources = BTreeMap::new();
+        for stack in self.program.arrivals.keys() {
+            let source = self.engine.settings.store.load(stack).await?;
+            sources.insert(stack.clone(), source);
+        }
+        arrive(&self.program, snapshot, &sources)
+    }
+
     /// Refuses to plan a part of what has moved: addresses say what is in the part, and old ones would
     /// not. A call that was cut off may have left an object at one.
-    fn refuse_moving(&self, snapshot: &Snapshot) -> Result<(), PlanError> {
-        if self.narrow.is_whole() || self.program.moves.is_empty() {
+    fn refuse_moving(&self, snapshot: &Snapshot, arrivals: &Arrivals) -> Result<(), PlanError> {
+        if self.narrow.is_whole() || (self.program.moves.is_empty() && arrivals.moves.is_empty()) {
             return Ok(());
         }
-        let mut moves = follow(&self.program, snapshot)?.moves;
+        let mut moves = arrivals.moves.clone();
+        moves.extend(follow(&self.program, snapshot)?.moves);
         for record in snapshot.intents.values().filter_map(|intent| intent.record.as_deref()) {
             let known = snapshot.records.contains_key(&record.id);
             if let (false, Some((to, _))) =
                 (known, self.program.moved(&record.address, &record.kind))
             {
                 let (from, kind) = (record.address.clone(), record.kind.clone());
-                moves.push(Move { from, to, kind, id: record.id });
+                moves.push(Move { from, to, kind, id: record.id, from_stack: None });
             }
         }
         if moves.is_empty() { Ok(()) } else { Err(PlanError::Moving { moves }) }

@@ -45,7 +45,8 @@ pub use identity::{Address, Identity, ParseIdError, ResourceId, Seed};
 pub use output::{Input, Output, all, json, zip};
 pub use plan::{
     Action, Cause, Drift, FieldChange, Lack, Missing, Move, Narrowed, Observation, Plan, PlanData,
-    PlanError, Reason, Recovered, RefreshMode, Step, StepId, Summary, Takeover, UnknownAddress,
+    PlanError, PlanSource, Reason, Recovered, RefreshMode, Step, StepId, Summary, Takeover,
+    UnknownAddress,
 };
 pub use provider::{
     BoxFuture, CreateFailure, ErrorKind, Handler, LookupHandler, Provider, ProviderError, Registry,

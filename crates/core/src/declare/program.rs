@@ -1,7 +1,7 @@
 //! The collected declaration: a graph whose nodes are resources and lookups.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -69,6 +69,8 @@ pub(crate) struct Program {
     pub(crate) requirements: Vec<Requirement>,
     /// The addresses that were others before.
     pub(crate) moves: MoveRules,
+    /// The addresses that were in other stacks before, by stack.
+    pub(crate) arrivals: BTreeMap<String, MoveRules>,
 }
 
 impl Program {
@@ -96,6 +98,7 @@ impl Builder {
                 warnings: Vec::new(),
                 requirements: Vec::new(),
                 moves: MoveRules::default(),
+                arrivals: BTreeMap::new(),
             },
             problems: Vec::new(),
         }

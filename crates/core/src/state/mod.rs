@@ -4,6 +4,7 @@
 //! with a [`Change`] costs the same whether the stack has ten resources or a hundred thousand.
 
 mod change;
+pub mod edit;
 mod record;
 mod store;
 mod values;

@@ -1,6 +1,6 @@
 //! The rows.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -204,6 +204,16 @@ pub struct Departed {
     /// Where it is there, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to_address: Option<Address>,
+}
+
+impl fmt::Display for Departed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: it went to {}", self.address, self.to)?;
+        match &self.to_address {
+            Some(address) => write!(f, ", as {address}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What is written is there, also when it is null: only an absent field is none.
