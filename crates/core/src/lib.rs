@@ -20,6 +20,7 @@ mod identity;
 mod output;
 mod panics;
 mod plan;
+mod policy;
 mod provider;
 mod resource;
 mod saved;
@@ -47,6 +48,10 @@ pub use plan::{
     Action, Cause, Drift, FieldChange, Lack, Missing, Move, Narrowed, Observation, Plan, PlanData,
     PlanError, PlanSource, Reason, Recovered, RefreshMode, Step, StepId, Summary, Takeover,
     UnknownAddress,
+};
+pub use policy::{
+    Deferred, Fix, Found, Level, OnUnknown, PlannedStack, Policy, Remediation,
+    Report as PolicyReport, Subject, Typed, Verdict, Violation,
 };
 pub use provider::{
     BoxFuture, CreateFailure, ErrorKind, Handler, LookupHandler, Provider, ProviderError, Registry,

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Action, Cause, Plan, PlanData, Step};
-use crate::{schema::Group, value::Value};
+use crate::{policy::Verdict, schema::Group, value::Value};
 
 impl Step {
     /// The sign that stands before it: `+` new, `~` changed, `±` replaced, `-` removed, `…` waited
@@ -45,6 +45,7 @@ impl fmt::Display for PlanData {
         for warning in &self.warnings {
             writeln!(f, "warning: {warning}")?;
         }
+        write_verdict(f, &self.policy)?;
         let mut groups: Vec<Group> = self.steps.iter().map(|step| step.group).collect();
         groups.sort_unstable();
         groups.dedup();
@@ -61,6 +62,22 @@ impl fmt::Display for PlanData {
         write_exports(f, self)?;
         write!(f, "{}", self.summary())
     }
+}
+
+/// What the policies say, but for what refuses the plan.
+fn write_verdict(f: &mut fmt::Formatter<'_>, verdict: &Verdict) -> fmt::Result {
+    for remediation in &verdict.remediations {
+        let what = if remediation.held.is_some() { "not remediated" } else { "remediated" };
+        writeln!(f, "{what} {remediation}")?;
+    }
+    for violation in verdict.warnings() {
+        let what = if violation.exempt.is_some() { "exempt" } else { "warning" };
+        writeln!(f, "{what}: {violation}")?;
+    }
+    for deferred in &verdict.deferred {
+        writeln!(f, "to be judged: {deferred}")?;
+    }
+    Ok(())
 }
 
 fn write_step(f: &mut fmt::Formatter<'_>, step: &Step) -> fmt::Result {

@@ -17,6 +17,7 @@ mod moves;
 mod order;
 mod partial;
 mod places;
+mod policy;
 mod random;
 mod random_targets;
 mod refresh;
