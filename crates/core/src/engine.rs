@@ -1,10 +1,10 @@
 //! The engine: plan a stack, apply a plan.
 
 mod dry_run;
+mod late;
 mod narrow;
 mod policies;
 mod record;
-mod late;
 mod wave;
 
 use std::{
@@ -25,8 +25,8 @@ use crate::{
     identity::{Address, ResourceId, Seed},
     panics::{bug, caught_now},
     plan::{
-        Action, Facts, Move, Moves, Narrow, Observation, Plan, PlanData, PlanError, RefreshMode,
-        Selection, Want, compute, follow,
+        Action, Arrivals, Facts, Move, Moves, Narrow, Observation, Plan, PlanData, PlanError,
+        RefreshMode, Selection, Want, arrive, compute, departed, follow,
     },
     policy::{Exemption, Policy, judge},
     provider::{BoxFuture, Provider},
@@ -379,7 +379,8 @@ impl PlanRequest<'_> {
     ) -> Result<Wave, PlanError> {
         let settings = &self.engine.settings;
         let replace = self.replace.iter();
-        self.refuse_moving(&program, &snapshot)?;
+        let mut arrivals = self.arrivals(&program, &mut snapshot).await?;
+        self.refuse_moving(&program, &snapshot, &arrivals)?;
         let selection = self.narrow.select(&program, &snapshot, self.want, replace)?;
         gatherer.check_targets(&selection.view(&snapshot))?;
         let upgraded = gatherer.upgrade(&selection.read(&snapshot))?;
@@ -391,11 +392,15 @@ impl PlanRequest<'_> {
             snapshot.apply(change);
         }
         recovery.repairs.splice(..0, upgraded);
-        let moves = follow(&program, &snapshot)?;
+        recovery.repairs.splice(..0, std::mem::take(&mut arrivals.changes));
+        let mut moves = follow(&program, &snapshot)?;
         for change in moves.changes.clone() {
             snapshot.apply(change);
         }
         recovery.repairs.extend(moves.changes.clone());
+        moves.arrive(&mut arrivals);
+        let over = departed(&program, &snapshot, self.want, &selection)?;
+        recovery.repairs.extend(over);
         let late = program.late_lookups();
         let (mut answers, mut pins) = (HashMap::new(), Vec::new());
         match self.want {
@@ -498,24 +503,48 @@ impl PlanRequest<'_> {
         judge(&settings.policies, &program, &mut data, &judged, destroys)?;
         data.repairs.extend(targets(settings, &data, &recorded));
         data.skip_hooks = self.skip_hooks;
+        data.sources = arrivals.sources;
         check_hooks(settings, &data)?;
         dry_run::run(settings, &data, &rows).await?;
         let made = Made::of(&settings.providers, &program, &data, asked, pins);
         Ok(Wave::Plan(Box::new(Plan { data, program, made: Arc::new(made) })))
     }
 
+    /// What comes from other stacks. What is to be destroyed takes nothing in.
+    async fn arrivals(
+        &self,
+        program: &Program,
+        snapshot: &mut Snapshot,
+    ) -> Result<Arrivals, PlanError> {
+        if self.want == Want::Nothing {
+            return Ok(Arrivals::default());
+        }
+        let mut sources = BTreeMap::new();
+        for stack in program.arrivals.keys() {
+            let source = self.engine.settings.store.load(stack).await?;
+            sources.insert(stack.clone(), source);
+        }
+        arrive(program, snapshot, &sources)
+    }
+
     /// Refuses to plan a part of what has moved: addresses say what is in the part, and old ones would
     /// not. A call that was cut off may have left an object at one.
-    fn refuse_moving(&self, program: &Program, snapshot: &Snapshot) -> Result<(), PlanError> {
-        if self.narrow.is_whole() || program.moves.is_empty() {
+    fn refuse_moving(
+        &self,
+        program: &Program,
+        snapshot: &Snapshot,
+        arrivals: &Arrivals,
+    ) -> Result<(), PlanError> {
+        if self.narrow.is_whole() || (program.moves.is_empty() && arrivals.moves.is_empty()) {
             return Ok(());
         }
-        let mut moves = follow(program, snapshot)?.moves;
+        let mut moves = arrivals.moves.clone();
+        moves.extend(follow(program, snapshot)?.moves);
         for record in snapshot.intents.values().filter_map(|intent| intent.record.as_deref()) {
             let known = snapshot.records.contains_key(&record.id);
             if let (false, Some((to, _))) = (known, program.moved(&record.address, &record.kind)) {
                 let (from, kind) = (record.address.clone(), record.kind.clone());
-                moves.push(Move { from, to, kind, id: record.id });
+                moves.push(Move { from, to, kind, id: record.id, from_stack: None });
             }
         }
         if moves.is_empty() { Ok(()) } else { Err(PlanError::Moving { moves }) }

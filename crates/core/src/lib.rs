@@ -48,8 +48,8 @@ pub use identity::{Address, Identity, ParseIdError, ResourceId, Seed};
 pub use output::{Input, Output, all, json, zip};
 pub use plan::{
     Action, Cause, Decided, Drift, FieldChange, KeptInUse, Lack, Missing, Move, Narrowed,
-    Observation, Plan, PlanData, PlanError, Reason, Recovered, RefreshMode, Step, StepId, Summary,
-    Takeover, Undecided, UnknownAddress,
+    Observation, Plan, PlanData, PlanError, PlanSource, Reason, Recovered, RefreshMode, Step,
+    StepId, Summary, Takeover, Undecided, UnknownAddress,
 };
 pub use policy::{
     Deferred, Fix, Found, Level, OnUnknown, PlannedStack, Policy, Remediation,

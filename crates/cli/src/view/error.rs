@@ -130,6 +130,10 @@ fn unsaved_change(change: &Change) -> String {
         Change::Unpin(address) => format!("{address}: that its answer is forgotten"),
         Change::Target(target) => format!("where the provider `{}` points", target.provider),
         Change::Exports(_) => "the outputs of the stack".to_owned(),
+        Change::Depart(departed) => {
+            format!("{}: that it went to {}", departed.address, departed.to)
+        }
+        Change::Return(address) => format!("{address}: that what went from there is forgotten"),
     }
 }
 

@@ -160,6 +160,7 @@ fn attempt(program: &Program, facts: &Facts<'_>) -> Result<PlanData, PlanError> 
         recovered: Vec::new(),
         moves: facts.moves.moves.clone(),
         repairs: Vec::new(),
+        sources: Vec::new(),
         exports,
         recorded_exports: Value::Null,
         warnings,

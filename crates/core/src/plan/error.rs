@@ -9,7 +9,7 @@ use crate::{
     identity::Address,
     policy::Verdict,
     provider::ProviderError,
-    state::StateError,
+    state::{Departed, StateError},
     value::Value,
 };
 
@@ -80,6 +80,18 @@ pub enum PlanError {
     Moving {
         /// What moved, and where to.
         moves: Vec<Move>,
+    },
+    /// The program still declares what the stack gave away; all of it is listed.
+    #[error(
+        "the program of `{stack}` declares {} resource(s) that this stack gave away: take them out of it, or they would be made anew{}",
+        departed.len(),
+        list(departed)
+    )]
+    Departed {
+        /// The stack.
+        stack: String,
+        /// What, and who has it now.
+        departed: Vec<Departed>,
     },
     /// Addresses that were asked for are of nothing that is declared or recorded; all are listed.
     #[error("there is nothing of {} address(es):{}", unknown.len(), list(unknown))]

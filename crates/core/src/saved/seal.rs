@@ -163,5 +163,10 @@ fn plan_values<E>(
     map(&mut plan.recorded_exports)?;
     let repairs = plan.repairs.into_iter().map(|change: Change| change.try_map_values(f));
     plan.repairs = repairs.collect::<Result<_, E>>()?;
+    for source in &mut plan.sources {
+        let changes = std::mem::take(&mut source.changes).into_iter();
+        let changes = changes.map(|change: Change| change.try_map_values(f));
+        source.changes = changes.collect::<Result<_, E>>()?;
+    }
     Ok(plan)
 }

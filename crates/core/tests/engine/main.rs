@@ -2,12 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
+mod arrivals;
 mod asked;
 mod basics;
 mod bounds;
 mod crash;
 mod document;
 mod drift;
+mod edits;
 mod failure;
 mod hooks;
 mod late_lookups;
