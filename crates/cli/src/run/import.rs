@@ -17,7 +17,8 @@ pub(super) async fn run(run: &Run<'_>, address: &str, id: &str) -> Result<Exit, 
     }
     let session = run.open(false).await?;
     let plan = session.plan_import(run, address, id).await?;
-    if up::apply(run, &session, plan, started).await?.is_some() {
+    let (changed, _) = up::wave(run, &session, plan, started).await?;
+    if changed {
         run.hint("plan", "to compare all of it");
     }
     Ok(Exit::Done)

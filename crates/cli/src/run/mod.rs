@@ -3,6 +3,7 @@
 mod apply;
 mod destroy;
 mod drift;
+mod edit;
 mod graph;
 mod import;
 mod output;
@@ -10,6 +11,7 @@ mod plan;
 mod saved;
 mod session;
 mod state;
+mod unsaved;
 mod up;
 
 use std::{collections::BTreeMap, future::Future, path::PathBuf};

@@ -46,7 +46,7 @@ pub(crate) fn points(action: Action) -> &'static [HookPoint] {
         Action::Settle => &[AfterCreate, AfterUpdate, OnError],
         Action::Delete => &[BeforeDelete, AfterDelete, OnError],
         // What changes on the object is a step of its own.
-        Action::Import | Action::Record | Action::Forget | Action::Join => &[],
+        Action::Import | Action::Record | Action::Forget | Action::Ask | Action::Join => &[],
     }
 }
 
@@ -83,6 +83,7 @@ impl Executor<'_> {
             outputs: outputs.clone(),
             error,
             retries,
+            dry_run: false,
         };
         let of = self.info(id);
         let names = hooks.iter().map(|(name, _)| name.clone()).collect();
@@ -179,7 +180,9 @@ impl Executor<'_> {
             Action::Settle | Action::Update if first => HookPoint::AfterCreate,
             Action::Update | Action::Settle => HookPoint::AfterUpdate,
             Action::Delete => HookPoint::AfterDelete,
-            Action::Import | Action::Record | Action::Forget | Action::Join => return false,
+            Action::Import | Action::Record | Action::Forget | Action::Ask | Action::Join => {
+                return false;
+            }
         };
         let (inputs, outputs) = match self.records.get(&step.id) {
             Some(row) => (row.inputs.clone(), row.outputs.clone()),
@@ -205,7 +208,7 @@ impl Executor<'_> {
                     | Ask::Settle { known }
                     | Ask::Delete { known },
                 ) => (known.inputs.clone(), known.outputs.clone()),
-                None => (Value::Null, Value::Null),
+                Some(Ask::LookUp { .. }) | None => (Value::Null, Value::Null),
             };
             self.running(id).hooked.held = Some(error.clone());
             if self.hook(id, HookPoint::OnError, &inputs, &outputs) {

@@ -18,6 +18,7 @@ mod heartbeat;
 mod hooks;
 mod import;
 mod live;
+mod look_up;
 mod receive;
 mod run;
 mod send;

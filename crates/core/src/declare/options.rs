@@ -49,6 +49,9 @@ pub struct Options {
     pub import: Option<String>,
     /// Take an object over that is there already and has its name, instead of failing.
     pub adopt: bool,
+    /// The stacks that it was in before, each with the address that it had there; of a component, that
+    /// all inside it had there.
+    pub moved_from_stack: Vec<(String, String)>,
     /// The hooks that run around its verbs, by name, in the order they run in.
     pub hooks: Vec<(HookPoint, String)>,
     /// The policies that it is exempt from, by name, each with the reason.

@@ -30,30 +30,40 @@ impl PlanRequest<'_> {
         self
     }
 
-    /// Computes the plan, with what is taken over.
-    pub(super) async fn take_over(
+    /// Takes what is named by its id into the facts.
+    pub(super) async fn import_named(
         &self,
         gatherer: &Gatherer<'_>,
         program: &Program,
-        mut facts: Gathered,
-    ) -> Result<PlanData, PlanError> {
+        facts: &mut Gathered,
+    ) -> Result<(), PlanError> {
         if self.want != Want::Program {
-            return self.compute(gatherer, program, facts);
+            return Ok(());
         }
-        let mut taken = 0;
         let imports = facts.imports.clone();
         let named = wanted(program, &facts.snapshot, &facts.observed, &facts.selection, &imports);
         let search = |(node, of, id)| Search { node, of, by: By::Id(id) };
         let found = gatherer.locate(named.into_iter().map(search).collect()).await?;
         for found in found {
-            admit_found(gatherer, &mut facts, &found, &mut taken);
+            admit_found(gatherer, facts, &found);
         }
+        Ok(())
+    }
+
+    /// Computes the plan, with what is adopted.
+    pub(super) async fn adopting(
+        &self,
+        gatherer: &Gatherer<'_>,
+        program: &Program,
+        mut facts: Gathered,
+    ) -> Result<PlanData, PlanError> {
         let adopts = |address: &Address| {
             let node = program.by_address.get(address).map(|node| &program.graph[*node])?;
             let NodeKind::Resource(of) = node.kind else { return None };
             node.options.adopt.then_some((node, of))
         };
-        if !program.graph.node_weights().any(|node| node.options.adopt) {
+        let any = program.graph.node_weights().any(|node| node.options.adopt);
+        if self.want != Want::Program || !any {
             return self.compute(gatherer, program, facts);
         }
         // What is adopted may say where others are to be looked for, which are asked for next.
@@ -80,14 +90,14 @@ impl PlanRequest<'_> {
             };
             asked.extend(searches.iter().filter_map(inputs));
             for found in gatherer.locate(searches).await? {
-                admit_found(gatherer, &mut facts, &found, &mut taken);
+                admit_found(gatherer, &mut facts, &found);
             }
         }
     }
 }
 
 /// Takes what was found into the facts, or says why it can not be taken over.
-fn admit_found(gatherer: &Gatherer<'_>, facts: &mut Gathered, found: &Found<'_>, taken: &mut u64) {
+fn admit_found(gatherer: &Gatherer<'_>, facts: &mut Gathered, found: &Found<'_>) {
     let Found { node, of, provider, .. } = found;
     let asked = match found.by {
         By::Id(id) => Some(id),
@@ -112,8 +122,8 @@ fn admit_found(gatherer: &Gatherer<'_>, facts: &mut Gathered, found: &Found<'_>,
         adopted: asked.is_none(),
         claimed: false,
     };
-    *taken += 1;
-    let id = ResourceId::derive(&facts.seed, FIRST + *taken);
+    let taken = facts.snapshot.records.len() as u64;
+    let id = ResourceId::derive(&facts.seed, FIRST + taken);
     let same_place = |one: &str, other: &str| gatherer.same_place(one, other);
     let known = (&facts.snapshot, &facts.observed);
     match (admit((node, of), (provider, import), seen, known, id, same_place), asked) {

@@ -1,104 +1,19 @@
-//! What is there: the answers of lookups, and the objects of the rows.
+//! What is there: the objects of the rows.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{Gatherer, no_provider, patiently, refresh_error};
 use crate::{
-    declare::{NodeKind, Program},
-    expr::NodeId,
-    identity::{Address, ResourceId},
-    plan::{Observation, PlanError, Selection, mark_outputs, mark_secrets},
-    provider::{BoxFuture, ErrorKind, ProviderError, Seen, SeenRef, asked, physical_id},
-    schema::ResourceType,
-    state::{Change, Pin, Record, Snapshot, Status},
-    value::Value,
+    identity::ResourceId,
+    plan::{Observation, PlanError, mark_outputs, mark_secrets},
+    provider::{BoxFuture, Seen, SeenRef, physical_id},
+    state::{Record, Snapshot, Status},
 };
-
-/// What is asked although an answer is recorded.
-#[derive(Clone, Copy)]
-pub(crate) struct Anew {
-    pub(crate) lookups: bool,
-    /// What others own.
-    pub(crate) existing: bool,
-    /// Whether nothing else is asked, and nothing that is recorded goes.
-    pub(crate) only: bool,
-}
-
-/// Whether a recorded answer has all that the type reports today.
-fn is_whole(of: &ResourceType, pin: &Pin) -> bool {
-    of.outputs.fields.iter().all(|field| pin.answer.get(field.name).is_some())
-}
 
 /// A row, and what was seen of it.
 type Look<'r> = (&'r Record, Option<Seen>);
 
 impl Gatherer<'_> {
-    /// Asks every lookup that has no pinned answer to the same question, and those that are to be
-    /// asked anew. One that is left out keeps the answer that it has, if it has one, whatever was
-    /// asked for it.
-    pub(crate) async fn answers(
-        &self,
-        program: &Program,
-        snapshot: &Snapshot,
-        selection: &Selection,
-        anew: Anew,
-    ) -> Result<(HashMap<Address, Pin>, Vec<Change>), PlanError> {
-        let mut answers: HashMap<Address, Pin> = HashMap::new();
-        let mut outputs: HashMap<NodeId, Value> = HashMap::new();
-        let mut pins = Vec::new();
-        for index in program.graph.node_indices() {
-            let node = &program.graph[index];
-            let NodeKind::Lookup { kind, existing, .. } = node.kind else { continue };
-            let address = node.address.clone();
-            let id = NodeId(u32::try_from(index.index()).unwrap_or(u32::MAX));
-            let again = if existing.is_some() { anew.existing } else { anew.lookups };
-            if !selection.contains(&address) || (anew.only && !again) {
-                if let Some(pin) = snapshot.pins.get(&address).filter(|pin| pin.kind == kind) {
-                    outputs.insert(id, pin.answer.clone());
-                    answers.insert(address, pin.clone());
-                }
-                continue;
-            }
-            let failed = |source| PlanError::Lookup {
-                address: node.address.clone(),
-                declared_at: node.declared_at.to_string(),
-                source,
-            };
-            let unknown = || PlanError::LookupUnknown { address: address.clone() };
-            let query = node.inputs.resolve(&|id| outputs.get(&id)).map_err(|error| {
-                failed(ProviderError::new(ErrorKind::Invalid, kind, error.to_string()))
-            })?;
-            if !query.is_known() {
-                return Err(unknown());
-            }
-            let pinned = snapshot.pins.get(&address).filter(|p| p.kind == kind && p.query == query);
-            let pin = match pinned {
-                Some(pin) if !again && existing.is_none_or(|of| is_whole(of, pin)) => pin.clone(),
-                _ => {
-                    let provider = asked(self.providers, kind, &node.options);
-                    let handler = provider.and_then(|provider| provider.lookup(kind));
-                    let handler = handler.ok_or_else(|| PlanError::NoProvider {
-                        address: address.clone(),
-                        kind: kind.to_owned(),
-                    })?;
-                    let answer = patiently(|| handler.look_up(&query)).await;
-                    let answer = answer.map_err(failed)?;
-                    Pin { address: address.clone(), kind: kind.to_owned(), query, answer }
-                }
-            };
-            if snapshot.pins.get(&address) != Some(&pin) {
-                pins.push(Change::Pin(pin.clone()));
-            }
-            outputs.insert(id, pin.answer.clone());
-            answers.insert(address, pin);
-        }
-        let dropped = snapshot.pins.keys().filter(|address| {
-            !anew.only && !answers.contains_key(*address) && selection.contains(address)
-        });
-        pins.extend(dropped.cloned().map(Change::Unpin));
-        Ok((answers, pins))
-    }
-
     /// Looks at the given rows, by one list per provider and type. What lives on something that is
     /// gone is not looked at.
     pub(crate) async fn observe(

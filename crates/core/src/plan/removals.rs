@@ -21,6 +21,13 @@ pub(super) struct Removal {
     pub(super) takes_along: Vec<ResourceId>,
 }
 
+impl Removal {
+    /// Whether nothing takes the place of what goes: the program does not declare it.
+    pub(super) fn is_of_orphan(&self) -> bool {
+        self.replaced_by.is_none() && self.reasons.contains(&Reason::NoLongerDeclared)
+    }
+}
+
 pub(super) fn decide(draft: &mut Draft<'_>) -> Vec<Removal> {
     let node_of_row: HashMap<ResourceId, usize> = draft
         .decisions
@@ -32,7 +39,11 @@ pub(super) fn decide(draft: &mut Draft<'_>) -> Vec<Removal> {
     let mut protected = Vec::new();
     let readers = Readers::of(draft);
     let chosen = &draft.chosen.selection;
+    let kept = draft.kept_rows();
     for record in draft.facts.snapshot.records.values().filter(|r| chosen.contains(&r.address)) {
+        if kept.contains(&record.id) {
+            continue;
+        }
         let node = node_of_row.get(&record.id).copied();
         let decision = node.and_then(|node| draft.decisions[node].as_ref());
         let is_gone = draft.facts.observed.get(&record.id) == Some(&Observation::Gone)
@@ -60,7 +71,7 @@ pub(super) fn decide(draft: &mut Draft<'_>) -> Vec<Removal> {
             continue;
         }
         if !is_gone && record.role == Role::Current && is_protected(draft, record, node) {
-            protected.push((record.address.clone(), reason.to_string()));
+            protected.push((record.id, record.address.clone(), reason.to_string()));
         }
         let (action, reasons) = if deleting {
             (Action::Delete, vec![reason])
@@ -84,7 +95,10 @@ pub(super) fn decide(draft: &mut Draft<'_>) -> Vec<Removal> {
             takes_along: Vec::new(),
         });
     }
-    draft.protected.extend(protected);
+    draft.hold(&kept, &mut removals);
+    let held = &draft.held;
+    let protected = protected.into_iter().filter(|(row, ..)| !held.contains(row));
+    draft.protected.extend(protected.map(|(_, address, why)| (address, why)));
     keep_shared(draft, &mut removals);
     go_with_hosts(draft, removals)
 }

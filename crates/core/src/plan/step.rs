@@ -32,6 +32,8 @@ pub enum Action {
     Delete,
     /// Removes a row and leaves the object, if there is one, alone.
     Forget,
+    /// Asks a lookup whose question was not known, or too early to ask, when the plan was made.
+    Ask,
     /// Nothing but a point in the order: many steps before it, many after it.
     Join,
 }
@@ -98,6 +100,10 @@ pub enum Reason {
     Retained,
     /// The program only reads it from now on, at this address: it is not ours to delete.
     OnlyRead(Address),
+    /// It is asked when this is done, and not before.
+    AskedAfter(Address),
+    /// Its recorded answer is not used again, whether or not the question stays the same.
+    AskedAnew,
 }
 
 impl fmt::Display for Reason {
@@ -125,6 +131,8 @@ impl fmt::Display for Reason {
                 write!(f, "{address} only reads it from now on, so it stays in the cloud")
             }
             Reason::Retained => f.write_str("retained in the cloud"),
+            Reason::AskedAfter(address) => write!(f, "asked after {address}"),
+            Reason::AskedAnew => f.write_str("its answer is asked anew"),
         }
     }
 }

@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::cloud::{Cloud, Effects, Interrupted, Object, Op};
+use super::{
+    cloud::{Cloud, Effects, Interrupted, Object, Op},
+    named::{ByName, Named},
+};
 use crate::{
     By, Changes, Check, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Observed,
     Outputs, ProviderError, Registry, Resource, Settled,
@@ -184,7 +187,7 @@ macro_rules! thing {
                         client.call(Op::Locate, id, Some(id), look).await?
                     }
                     By::Inputs(Self { name: Some(name), .. }) => {
-                        let look = |at: &mut Effects<'_>| Ok(at.named(Self::TYPE.kind, name));
+                        let look = |at: &mut Effects<'_>| Ok(at.of_kind_named(Self::TYPE.kind, name));
                         client.call(Op::Locate, name, None, look).await?
                     }
                     By::Inputs(_) => None,
@@ -262,4 +265,6 @@ pub fn provider(cloud: &Cloud) -> Registry<Cloud> {
         .with::<Single>()
         .with::<Resumable>()
         .with::<Net>()
+        .with::<Named>()
+        .with_lookup::<ByName>()
 }

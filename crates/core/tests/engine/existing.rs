@@ -182,19 +182,23 @@ async fn what_was_read_can_be_taken_over() {
 }
 
 #[tokio::test]
-async fn an_id_that_is_known_only_after_apply_can_not_be_read_yet() {
+async fn an_id_that_is_known_only_after_apply_is_read_in_the_run() {
     let world = World::new();
-    let error = world
-        .plan_with(
-            |scope| {
-                let a = scope.add("a", thing(&[]));
-                scope.existing::<Thing>("b", &a.id);
-            },
-            |p| p,
-        )
-        .await
-        .unwrap_err();
-    assert!(matches!(error, PlanError::LookupUnknown { .. }), "{error}");
+    let program = |label: &'static str| {
+        move |scope: &mut Scope<'_>| {
+            let a = scope.add("a", Thing::builder().label(label).build());
+            let b = scope.existing::<Thing>("b", &a.id);
+            let label = text!("{}!", b.label.map(Option::unwrap_or_default));
+            scope.add("c", Thing::builder().label(label).build());
+        }
+    };
+    assert_eq!(world.settle(program("x")).await, ["create a", "create c"]);
+    let label = || world.cloud.object("c#1").unwrap().inputs.get("label").cloned();
+    assert_eq!(label(), Some("x!".into()));
+    // It is looked at before the run changes it; the next plan sees what became of it.
+    assert_eq!(world.up(program("y")).await.unwrap(), ["update a"]);
+    assert_eq!(world.settle(program("y")).await, ["update c"]);
+    assert_eq!(label(), Some("y!".into()));
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ use super::{
     Action, Missing, Observation, PlanError, Step, StepId,
     decide::{Decision, Draft},
     import::{imported_as, secret_as},
+    late::Asked,
     removals::Removal,
 };
 use crate::{
@@ -58,6 +59,14 @@ pub(super) fn holders_left_out(draft: &Draft<'_>, removals: &[Removal]) -> Vec<M
     arrangement.forward();
     arrangement.removals(&Users::of_all(draft.facts), removals);
     arrangement.holders_left_out(removals)
+}
+
+/// The rows that are held back and have a unique value that a step takes.
+pub(super) fn held_in_the_way(draft: &Draft<'_>, removals: &[Removal]) -> Vec<ResourceId> {
+    let mut arrangement = Arrangement::new(draft);
+    arrangement.forward();
+    arrangement.removals(&Users::of_all(draft.facts), removals);
+    arrangement.held_in_the_way(removals)
 }
 
 pub(super) fn arrange(draft: &Draft<'_>, removals: &[Removal]) -> Result<Arranged, PlanError> {
@@ -114,9 +123,10 @@ impl Arrangement<'_> {
     /// what it would have waited for; where that is a lot, through a join.
     fn forward(&mut self) {
         let program = self.draft.program;
-        let mut frontiers: Vec<Vec<StepId>> = Vec::with_capacity(self.draft.decisions.len());
-        for (node, decision) in self.draft.decisions.iter().enumerate() {
-            let index = NodeIndex::new(node);
+        let mut frontiers: Vec<Vec<StepId>> = vec![Vec::new(); self.draft.decisions.len()];
+        for index in program.order.iter().copied() {
+            let node = index.index();
+            let decision = &self.draft.decisions[node];
             let mut before: Vec<StepId> = program
                 .graph
                 .neighbors_directed(index, Direction::Incoming)
@@ -125,6 +135,9 @@ impl Arrangement<'_> {
             before.sort_unstable();
             before.dedup();
             let step = match decision {
+                None => self.draft.asked[node]
+                    .as_ref()
+                    .map(|asked| self.push_asked(node, asked, before.clone())),
                 Some(decision) if decision.action.is_some() => {
                     Some(self.push_forward(node, decision, before.clone()))
                 }
@@ -139,9 +152,9 @@ impl Arrangement<'_> {
             match step {
                 Some(step) => {
                     self.of_node[node] = Some(step);
-                    frontiers.push(vec![step]);
+                    frontiers[node] = vec![step];
                 }
-                None => frontiers.push(before),
+                None => frontiers[node] = before,
             }
         }
     }
@@ -171,7 +184,7 @@ impl Arrangement<'_> {
     fn seconds(&self, node: usize) -> u64 {
         match self.draft.program.graph[NodeIndex::new(node)].kind {
             NodeKind::Resource(of) => u64::from(of.seconds),
-            NodeKind::Lookup { .. } => 0,
+            _ => 0,
         }
     }
 
@@ -179,7 +192,7 @@ impl Arrangement<'_> {
         let declared = &self.draft.program.graph[NodeIndex::new(node)];
         let (kind, group) = match declared.kind {
             NodeKind::Resource(of) => (of.kind, of.group),
-            NodeKind::Lookup { kind, .. } => (kind, Group::Other),
+            other => (other.name(), Group::Other),
         };
         let action = decision.action.unwrap_or(Action::Join);
         Step {
@@ -203,6 +216,20 @@ impl Arrangement<'_> {
             after: Vec::new(),
             priority: 0,
         }
+    }
+
+    fn push_asked(&mut self, node: usize, asked: &Asked, before: Vec<StepId>) -> StepId {
+        let declared = &self.draft.program.graph[NodeIndex::new(node)];
+        let mut step =
+            self.blank(ResourceId::derive(&self.draft.facts.seed, u64::MAX), Action::Ask);
+        step.address = declared.address.clone();
+        step.kind = declared.kind.name().to_owned();
+        step.provider.clone_from(&asked.provider);
+        step.reasons.clone_from(&asked.reasons);
+        step.inputs = self.draft.inputs[node].clone();
+        step.declared_at = declared.declared_at.to_string();
+        step.after = before;
+        self.push(step, 1)
     }
 
     fn observed(&self, node: usize, decision: &Decision) -> Option<Seen> {
