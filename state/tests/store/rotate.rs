@@ -136,10 +136,9 @@ async fn a_power_cut_at_any_sync_of_a_rotation_leaves_a_store_that_one_of_the_ke
             let Ok(store) = open(&folder, key) else { continue };
             assert!(both(&store).await.unwrap() == filled, "half of it is lost");
             store.journal("shop").await.unwrap();
-            if is_new {
-                with.1 = true
-            } else {
-                with.0 = true
+            match is_new {
+                true => with.1 = true,
+                false => with.0 = true,
             }
             // The rest is done by doing it again; to a third key only when it is done.
             if store.is_rotating() {
