@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{Gatherer, no_provider, patiently, refresh_error};
+use super::{Gatherer, given, no_provider, patiently, refresh_error};
 use crate::{
     declare::{NodeKind, Program},
     expr::NodeId,
@@ -10,7 +10,7 @@ use crate::{
     plan::{Observation, PlanError, Selection, mark_outputs, mark_secrets},
     provider::{BoxFuture, ErrorKind, ProviderError, Seen, SeenRef, physical_id},
     state::{Change, Pin, Record, Snapshot, Status},
-    value::Value,
+    value::{Value, mask::secrets},
 };
 
 /// A row, and what was seen of it.
@@ -63,7 +63,8 @@ impl Gatherer<'_> {
                         kind: kind.to_owned(),
                     })?;
                     let answer = patiently(|| handler.look_up(&query)).await;
-                    let answer = answer.map_err(failed)?;
+                    let known = secrets([&query].into_iter());
+                    let answer = answer.map_err(|error| failed(error.masked(&known)))?;
                     Pin { address: address.clone(), kind: kind.to_owned(), query, answer }
                 }
             };
@@ -143,7 +144,10 @@ impl Gatherer<'_> {
             |record: &&'r Record| SeenRef { inputs: record.last_known(), outputs: &record.outputs };
         let among: Vec<SeenRef<'r>> = rows.iter().map(last).collect();
         let listed = patiently(|| handler.list(&among)).await;
-        let listed = listed.map_err(|source| refresh_error(rows[0], source))?;
+        let listed = listed.map_err(|source| {
+            let mask = |source: ProviderError, row: &&Record| source.masked(&given(row));
+            refresh_error(rows[0], rows.iter().fold(source, mask))
+        })?;
         let mut by_id: HashMap<String, Seen> = HashMap::with_capacity(listed.len());
         for seen in listed {
             if let Some(id) = physical_id(of, &seen.outputs) {

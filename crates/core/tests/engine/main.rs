@@ -23,6 +23,7 @@ mod random_targets;
 mod refresh;
 mod replacement;
 mod saved;
+mod secrets;
 mod store;
 mod targets;
 mod upgrade;
