@@ -36,9 +36,9 @@ pub struct GraphView {
 pub struct GraphNode {
     /// Its address.
     pub address: Address,
-    /// Its type.
+    /// Its type; `decide` for a subtree that is declared when its value is known.
     pub kind: &'static str,
-    /// The heading it stands under; a lookup has none.
+    /// The heading it stands under; only a resource has one.
     pub group: Option<Group>,
     /// The source line of its declaration.
     pub declared_at: String,
@@ -90,7 +90,7 @@ impl<T> Stack<T> {
             }
             Err(message) => return Err(DeclareError::Panicked { stack, message }),
         };
-        let Builder { program, mut problems } = builder;
+        let Builder { program, mut problems, .. } = builder;
         problems.extend(program.check_moves());
         if !valid {
             problems.insert(0, crate::declare::Problem {
@@ -122,7 +122,7 @@ impl<T> Stack<T> {
             kind: node.kind.name(),
             group: match node.kind {
                 NodeKind::Resource(of) => Some(of.group),
-                NodeKind::Lookup { .. } => None,
+                NodeKind::Lookup { .. } | NodeKind::Decide => None,
             },
             declared_at: node.declared_at.to_string(),
         });

@@ -3,12 +3,13 @@
 use formwork_core::state::{Record, Role};
 use serde_json::json;
 
-use super::{Run, edit};
+use super::{Run, edit, unsaved};
 use crate::{args::StateCommand, error::CliError, exit::Exit, view};
 
 pub(super) async fn run(run: &Run<'_>, command: StateCommand) -> Result<Exit, CliError> {
     let command = match command {
         StateCommand::List | StateCommand::Show { .. } => command,
+        StateCommand::Recover { file } => return unsaved::recover(run, &file).await,
         edit => return edit::run(run, edit).await,
     };
     let state = run.recorded().await?;

@@ -9,4 +9,5 @@ mod saved;
 mod settings;
 mod stories;
 mod trouble;
+mod waves;
 mod world;

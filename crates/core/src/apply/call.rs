@@ -26,6 +26,7 @@ pub(super) enum Ask {
     Update { known: Seen, inputs: Value, changes: Changes },
     Settle { known: Seen },
     Delete { known: Seen },
+    LookUp { query: Value },
 }
 
 /// What came of it.
@@ -34,6 +35,7 @@ pub(super) enum Answer {
     Updated(Result<Value, ProviderError>),
     Settled(Result<Settling, ProviderError>),
     Deleted(Result<Deletion, ProviderError>),
+    LookedUp(Result<Value, ProviderError>),
     /// Hooks of the step ended: what they want done, or the one that failed and why.
     Hooked(HookPoint, Result<ErrorAction, (String, String)>),
     /// There is none: the step's time was over, and the call was dropped.
@@ -57,6 +59,7 @@ impl Answer {
             Answer::Updated(answer) => Answer::Updated(answer.map_err(mask)),
             Answer::Settled(answer) => Answer::Settled(answer.map_err(mask)),
             Answer::Deleted(answer) => Answer::Deleted(answer.map_err(mask)),
+            Answer::LookedUp(answer) => Answer::LookedUp(answer.map_err(mask)),
             other => other,
         }
     }
@@ -77,6 +80,7 @@ impl Ask {
             Ask::Create { inputs } => (None, Some(inputs)),
             Ask::Update { known, inputs, .. } => (Some(known), Some(inputs)),
             Ask::Settle { known } | Ask::Delete { known } => (Some(known), None),
+            Ask::LookUp { query } => (None, Some(query)),
         };
         let known = known.into_iter().flat_map(|known| [&known.inputs, &known.outputs]);
         let given: Vec<&Value> = known.chain(inputs).filter(|value| value.has_secret()).collect();
@@ -90,6 +94,7 @@ impl Ask {
             Ask::Update { .. } => "an answer to its update",
             Ask::Settle { .. } => "it to be ready",
             Ask::Delete { .. } => "it to be gone",
+            Ask::LookUp { .. } => "its answer",
         }
     }
 }
@@ -122,6 +127,12 @@ async fn answer(provider: &dyn Provider, kind: &str, identity: &Identity, ask: A
         let message = format!("the provider `{}` no longer has `{kind}`", provider.name());
         ProviderError::new(ErrorKind::Provider, "formwork", message)
     };
+    if let Ask::LookUp { query } = &ask {
+        return Answer::LookedUp(match provider.lookup(kind) {
+            Some(lookup) => lookup.look_up(query).await,
+            None => Err(missing()),
+        });
+    }
     let handler: Option<&dyn Handler> = provider.handler(kind);
     match (ask, handler) {
         (Ask::Create { inputs }, Some(handler)) => {
@@ -142,5 +153,6 @@ async fn answer(provider: &dyn Provider, kind: &str, identity: &Identity, ask: A
             Answer::Deleted(handler.delete(identity, &known).await)
         }
         (Ask::Delete { .. }, None) => Answer::Deleted(Err(missing())),
+        (Ask::LookUp { .. }, _) => Answer::LookedUp(Err(missing())),
     }
 }

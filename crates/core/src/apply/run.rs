@@ -52,7 +52,8 @@ pub(crate) async fn run(
         check_fresh(plan, &snapshot)?;
         let outputs = known_outputs(plan, &snapshot);
         let exports = snapshot.exports;
-        return Ok(Live { program: plan.program.clone(), outputs, exports });
+        let undecided = plan.data.undecided.clone();
+        return Ok(Live { program: plan.program.clone(), undecided, outputs, exports });
     }
     let asked = Instant::now();
     let lease = settings.store.acquire(stack, &settings.holder, settings.lease_ttl).await?;
@@ -99,18 +100,23 @@ fn known_outputs(plan: &Plan, snapshot: &Snapshot) -> Vec<Value> {
         .filter(|record| record.role == Role::Current && record.status != Status::Absent)
         .map(|record| ((record.address.as_str(), record.kind.as_str()), record))
         .collect();
-    let graph = &plan.program.graph;
-    graph
-        .node_weights()
-        .map(|node| match node.kind {
-            NodeKind::Lookup { .. } => {
-                snapshot.pins.get(&node.address).map_or(Value::Unknown, |pin| pin.answer.clone())
-            }
-            NodeKind::Resource(of) => current
-                .get(&(node.address.as_str(), of.kind))
-                .map_or(Value::Unknown, |record| record.outputs.clone()),
-        })
-        .collect()
+    let program = &plan.program;
+    let reported = |node: &crate::declare::Node| match node.kind {
+        NodeKind::Lookup { .. } => {
+            snapshot.pins.get(&node.address).map_or(Value::Unknown, |pin| pin.answer.clone())
+        }
+        NodeKind::Decide => Value::Unknown,
+        NodeKind::Resource(of) => current
+            .get(&(node.address.as_str(), of.kind))
+            .map_or(Value::Unknown, |record| record.outputs.clone()),
+    };
+    let mut outputs: Vec<Value> = program.graph.node_weights().map(reported).collect();
+    for at in program.order.iter().filter(|at| program.deciders.contains_key(at)) {
+        if let Some(result) = program.result(*at, &outputs) {
+            outputs[at.index()] = result;
+        }
+    }
+    outputs
 }
 
 async fn run_leased(

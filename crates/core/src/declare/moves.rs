@@ -21,7 +21,7 @@ pub(crate) struct Moved {
 
 /// All rules of a program, found by the address that they carry from: what a row costs is the depth
 /// of its address, however many rules there are.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct MoveRules {
     rules: Vec<Moved>,
     /// In the order in which they were said.

@@ -87,6 +87,10 @@ pub(super) fn compute(program: &Program, mut facts: Facts<'_>) -> PlanData {
         policy: Verdict::default(),
         skip_hooks: false,
         unchanged,
+        decided: super::wave::decided(program),
+        undecided: Vec::new(),
+        waiting: Vec::new(),
+        kept_outputs: Vec::new(),
         refresh_only: true,
     }
 }
@@ -206,6 +210,7 @@ fn exports(program: &Program, facts: &Facts<'_>) -> Value {
     let output_of = |id: NodeId| {
         let node = program.node(id);
         match node.kind {
+            NodeKind::Decide => None,
             NodeKind::Lookup { .. } => {
                 facts.snapshot.pins.get(&node.address).map(|pin| &pin.answer)
             }

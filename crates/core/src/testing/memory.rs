@@ -124,6 +124,12 @@ impl MemoryStore {
         self.world().stacks.get(stack).map(|stack| stack.written.clone()).unwrap_or_default()
     }
 
+    /// The names of all stacks.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.world().stacks.keys().cloned().collect()
+    }
+
     /// The commits of `stack` that the store still has, oldest first.
     #[must_use]
     pub fn log(&self, stack: &str) -> Vec<Vec<Change>> {
