@@ -1,6 +1,6 @@
 //! What the writer is asked for, and where its answers go.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use formwork_core::state::{Lease, StateError};
 use tokio::sync::oneshot;
@@ -9,6 +9,8 @@ use crate::{
     digest::Digest,
     encode::Encoded,
     inspect::{Entry, StackRow},
+    key::KeySource,
+    seal::Vault,
 };
 
 /// Where an answer goes.
@@ -18,6 +20,12 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, StateError>>;
 pub(crate) enum Command {
     Read(Read),
     Write(Write),
+    /// Seals everything anew, with the key of `to`.
+    Rotate {
+        vault: Arc<Vault>,
+        to: KeySource,
+        reply: Reply<()>,
+    },
 }
 
 pub(crate) enum Read {

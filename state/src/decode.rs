@@ -113,10 +113,10 @@ pub(crate) fn join<'a>(row: &Lying<'a>) -> Cow<'a, [u8]> {
 }
 
 #[derive(Clone, Copy)]
-struct Parser<'a> {
-    vault: &'a Vault,
-    medium: &'a Medium,
-    stack: &'a str,
+pub(crate) struct Parser<'a> {
+    pub(crate) vault: &'a Vault,
+    pub(crate) medium: &'a Medium,
+    pub(crate) stack: &'a str,
 }
 
 impl Parser<'_> {
@@ -157,6 +157,18 @@ impl Parser<'_> {
             Some(b'x') => open(Row::Exports, self.json(key, bytes)?).map(Parsed::Exports),
             _ => Err(self.medium.corrupt(layout::describe(key), "it is of no known kind")),
         }
+    }
+
+    /// The row as the change that writes it, opened.
+    pub(crate) fn change(&self, row: &Lying<'_>) -> Result<Change, StateError> {
+        Ok(match self.parse(row)? {
+            Parsed::Record(record) => Change::Put(record),
+            Parsed::Intent(intent) => Change::Open(intent),
+            Parsed::Pin(pin) => Change::Pin(pin),
+            Parsed::Target(target) => Change::Target(target),
+            Parsed::Departed(gone) => Change::Depart(gone),
+            Parsed::Exports(exports) => Change::Exports(exports),
+        })
     }
 
     fn json<T: DeserializeOwned>(&self, key: &[u8], bytes: &[u8]) -> Result<T, StateError> {

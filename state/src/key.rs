@@ -36,6 +36,36 @@ pub(crate) struct KeyRow {
     /// What a passphrase is stretched with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) stretch: Option<Stretch>,
+    /// The key before, while not everything is sealed with this one yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) former: Option<Box<Former>>,
+}
+
+/// A rotation under way: each of two keys leads to the other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Former {
+    /// How the former key is derived and checked.
+    pub(crate) row: KeyRow,
+    /// The former key, sealed with the new one.
+    pub(crate) old: String,
+    /// The new key, sealed with the former one.
+    pub(crate) new: String,
+}
+
+/// What the keys of a rotation are bound to.
+const ROTATION: &[u8] = b"formwork: the other key of a rotation";
+
+impl Former {
+    /// The way from either key to the other.
+    pub(crate) fn new(row: KeyRow, old: &Key, new: &Key) -> Result<Self, String> {
+        let seal = |with: &Key, key: &Key| with.seal(ROTATION, key.bytes());
+        Ok(Self { row, old: seal(new, old)?, new: seal(old, new)? })
+    }
+}
+
+fn other_key(known: &Key, sealed: &str) -> Result<Key, String> {
+    let bytes = known.open(ROTATION, sealed).and_then(|bytes| bytes.try_into().ok());
+    bytes.map(Key::new).ok_or_else(|| "the other key of a rotation does not open".to_owned())
 }
 
 /// Argon2id and its parameters.
@@ -83,6 +113,23 @@ impl KeySource {
         Ok(())
     }
 
+    /// The keys of a store that already has sealed secrets: what it seals with, and the one before
+    /// while a rotation is under way. Either of them is enough to get both.
+    pub(crate) fn both(&self, row: &KeyRow) -> Result<(Key, Option<Key>), String> {
+        let Some(former) = &row.former else { return Ok((self.existing(row)?, None)) };
+        match self.existing(row) {
+            Ok(new) => {
+                let old = other_key(&new, &former.old)?;
+                Ok((new, Some(old)))
+            }
+            Err(why) => {
+                let old = self.existing(&former.row).map_err(|_| why)?;
+                let new = other_key(&old, &former.new)?;
+                Ok((new, Some(old)))
+            }
+        }
+    }
+
     /// The key of a store that already has sealed secrets.
     pub(crate) fn existing(&self, row: &KeyRow) -> Result<Key, String> {
         let key = match (self, &row.stretch) {
@@ -111,7 +158,7 @@ impl KeySource {
             KeySource::Bytes(bytes) => (Key::new(*bytes.expose()), None),
         };
         let check = key.check()?;
-        Ok((key, KeyRow { check, stretch }))
+        Ok((key, KeyRow { check, stretch, former: None }))
     }
 }
 

@@ -21,6 +21,7 @@ mod layout;
 mod medium;
 mod options;
 mod plan;
+mod rotate;
 mod seal;
 mod store;
 mod writer;

@@ -20,7 +20,8 @@ impl Sealer for KeySource {
     fn open(&self, bound_to: &[u8], sealed: &Sealed) -> Result<Vec<u8>, SealError> {
         let row: KeyRow = serde::Deserialize::deserialize(&sealed.key)
             .map_err(|error| SealError::new(format!("how their key is found: {error}")))?;
-        let key = self.existing(&row).map_err(SealError::new)?;
+        let advice = "what was sealed before the key was rotated is to be made again";
+        let key = self.existing(&row).map_err(|why| SealError::new(format!("{why}; {advice}")))?;
         let changed = || SealError::new("they, or what is around them, were changed");
         key.open(bound_to, &sealed.text).ok_or_else(changed)
     }
@@ -49,7 +50,10 @@ mod tests {
             assert!(!serde_json::to_string(&sealed).unwrap().contains("hunter2"));
             assert_eq!(right.open(b"here", &sealed).unwrap(), b"hunter2");
             let error = wrong.open(b"here", &sealed).unwrap_err().to_string();
-            assert_eq!(error, "this is not their key");
+            assert_eq!(
+                error,
+                "this is not their key; what was sealed before the key was rotated is to be made again"
+            );
             let error = right.open(b"there", &sealed).unwrap_err().to_string();
             assert_eq!(error, "they, or what is around them, were changed");
             let mut changed = sealed.clone();

@@ -19,8 +19,10 @@ use formwork_core::{
     value::Value,
 };
 
+use zeroize::Zeroizing;
+
 use crate::{
-    key::{KeyRow, KeySource},
+    key::{Former, KeyRow, KeySource},
     layout::Row,
 };
 
@@ -31,7 +33,7 @@ const CHECK: &[u8] = b"formwork: the key is right";
 
 /// A key, which wipes itself when it is dropped.
 #[derive(Clone)]
-pub(crate) struct Key(XChaCha20Poly1305);
+pub(crate) struct Key(XChaCha20Poly1305, Zeroizing<[u8; 32]>);
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -41,7 +43,12 @@ impl fmt::Debug for Key {
 
 impl Key {
     pub(crate) fn new(bytes: [u8; 32]) -> Self {
-        Self(XChaCha20Poly1305::new(&bytes.into()))
+        Self(XChaCha20Poly1305::new(&bytes.into()), Zeroizing::new(bytes))
+    }
+
+    /// The key itself, to be sealed with another one.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &*self.1
     }
 
     pub(crate) fn seal(&self, bound_to: &[u8], plain: &[u8]) -> Result<String, String> {
@@ -113,13 +120,15 @@ pub(crate) fn row_of(change: &Change) -> Option<Row<'_>> {
 #[derive(Debug)]
 pub(crate) struct Vault {
     dir: PathBuf,
-    source: Option<KeySource>,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    source: Option<KeySource>,
     key: Option<Key>,
+    /// The key before, while not everything is sealed with `key` yet.
+    former: Option<Key>,
     row: Option<KeyRow>,
 }
 
@@ -133,20 +142,63 @@ impl Vault {
         source: Option<KeySource>,
         row: Option<KeyRow>,
     ) -> Result<Self, StateError> {
-        let vault = Self { dir, source, state: Mutex::default() };
-        let key = match (&vault.source, &row) {
+        let vault = Self { dir, state: Mutex::default() };
+        let (key, former) = match (&source, &row) {
             (Some(source), Some(row)) => {
-                Some(source.existing(row).map_err(|message| vault.refuse(message))?)
+                let (key, former) = source.both(row).map_err(|message| vault.refuse(message))?;
+                (Some(key), former)
             }
-            _ => None,
+            _ => (None, None),
         };
-        *vault.state() = State { key, row };
+        *vault.state() = State { source, key, former, row };
         Ok(vault)
+    }
+
+    /// Begins to seal with the key of `to`, and returns the row to keep of both keys; none where
+    /// there is nothing to seal anew. What was sealed before still opens.
+    pub(crate) fn begin_rotation(&self, to: &KeySource) -> Result<Option<KeyRow>, StateError> {
+        let mut state = self.state();
+        let Some(row) = state.row.clone() else {
+            state.source = Some(to.clone());
+            return Ok(None);
+        };
+        let Some(old) = state.key.clone() else {
+            return Err(self.refuse("the store was given no key, and it holds sealed secrets"));
+        };
+        if row.former.is_some() {
+            // One that was cut off goes on, with its own new key.
+            let same = to.existing(&row).is_ok();
+            let why = "a rotation to another key was cut off: finish it with that key first";
+            return if same { Ok(Some(row)) } else { Err(self.refuse(why)) };
+        }
+        if to.existing(&row).is_ok() {
+            return Ok(None);
+        }
+        let (key, mut new) = to.first().map_err(|message| self.refuse(message))?;
+        let former = Former::new(row, &old, &key).map_err(|message| self.refuse(message))?;
+        new.former = Some(Box::new(former));
+        *state = State {
+            source: Some(to.clone()),
+            key: Some(key),
+            former: Some(old),
+            row: Some(new.clone()),
+        };
+        Ok(Some(new))
+    }
+
+    /// Forgets the key before: everything is sealed with the new one. Returns the row to keep.
+    pub(crate) fn end_rotation(&self) -> Option<KeyRow> {
+        let mut state = self.state();
+        state.former = None;
+        let row = state.row.as_mut()?;
+        row.former = None;
+        Some(row.clone())
     }
 
     /// A vault with the same source of keys for what was sealed elsewhere, with `row` beside it.
     pub(crate) fn with_row(&self, row: Option<KeyRow>) -> Result<Self, StateError> {
-        Self::new(self.dir.clone(), self.source.clone(), row)
+        let source = self.state().source.clone();
+        Self::new(self.dir.clone(), source, row)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -162,11 +214,11 @@ impl Vault {
         if let Some(key) = &state.key {
             return Ok(key.clone());
         }
-        let Some(source) = &self.source else {
+        let Some(source) = state.source.clone() else {
             return Err(self.refuse("there is a secret to seal, and the store was given no key"));
         };
         let (key, row) = source.first().map_err(|message| self.refuse(message))?;
-        *state = State { key: Some(key.clone()), row: Some(row) };
+        (state.key, state.row) = (Some(key.clone()), Some(row));
         Ok(key)
     }
 
@@ -209,21 +261,31 @@ impl Vault {
         if !value.has_secret() {
             return Ok(value);
         }
-        let Some(key) = self.state().key.clone() else {
+        let (key, former) = {
+            let state = self.state();
+            (state.key.clone(), state.former.clone())
+        };
+        let Some(key) = key else {
             return Err(self.refuse("the store was given no key, and it holds sealed secrets"));
         };
-        self.open_with(&key, bound_to, value)
+        self.open_with((&key, former.as_ref()), bound_to, value)
     }
 
-    fn open_with(&self, key: &Key, bound_to: &[u8], value: Value) -> Result<Value, StateError> {
+    fn open_with(
+        &self,
+        (key, former): (&Key, Option<&Key>),
+        bound_to: &[u8],
+        value: Value,
+    ) -> Result<Value, StateError> {
         value.try_map_secrets(&mut |leaf| {
             let Value::Sealed(sealed) = leaf else { return Ok(leaf) };
             let plain = key
                 .open(bound_to, &sealed)
+                .or_else(|| former?.open(bound_to, &sealed))
                 .ok_or_else(|| self.refuse("a sealed secret was changed, or moved from its row"))?;
             let inner: Value = serde_json::from_slice(&plain)
                 .map_err(|error| self.refuse(format!("a sealed secret: {error}")))?;
-            Ok(Value::Secret(Box::new(self.open_with(key, bound_to, inner)?)))
+            Ok(Value::Secret(Box::new(self.open_with((key, former), bound_to, inner)?)))
         })
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     command::{Command, Read, Reply, Sealed, Write},
     decode,
     encode::{Encoded, encode},
+    key::KeySource,
     medium::Medium,
     options::SledOptions,
     seal::Vault,
@@ -74,6 +75,36 @@ impl SledStore {
             Ok((version, changes))
         };
         entries.into_iter().map(open).collect()
+    }
+
+    /// Seals every secret in the store anew with the key of `to`, in rows, open calls, answers and the
+    /// journal, of every stack; from then on the store opens with that key alone. A key file that is
+    /// not there is made. Where nothing was ever sealed, `to` is what the first secret is sealed with.
+    ///
+    /// It is many small writes. Until the last of them the store opens with either key, so a crash at
+    /// any of them leaves a store that opens; what is written meanwhile is sealed with the new key,
+    /// and rotating again to the same key does the rest. What was sealed with the old key may lie in
+    /// unused parts of the folder's files until they are written over, so a key that got into wrong
+    /// hands makes the secrets themselves to be changed.
+    ///
+    /// Saved plans that hold secrets were sealed with the old key: they do not open any more with
+    /// the new one, and are to be made again.
+    ///
+    /// # Errors
+    /// [`StateError::Leased`] while a run holds a stack. [`StateError::Key`] when the store was opened
+    /// without its key, when the new one can not be used, or when a rotation to another key was cut
+    /// off. [`StateError::Io`] and [`StateError::Corrupt`] for what goes wrong with the files.
+    pub async fn rotate_key(&self, to: KeySource) -> Result<(), StateError> {
+        to.check_place(&self.medium.dir)?;
+        let vault = Arc::clone(&self.vault);
+        self.ask(|reply| Command::Rotate { vault, to, reply }, "written").await
+    }
+
+    /// Whether a rotation of the key was cut off: [`SledStore::rotate_key`] with the same key does
+    /// the rest.
+    #[must_use]
+    pub fn is_rotating(&self) -> bool {
+        self.vault.row().is_some_and(|row| row.former.is_some())
     }
 
     pub(crate) fn encode(&self, stack: &str, changes: Vec<Change>) -> Result<Encoded, StateError> {

@@ -40,13 +40,13 @@ struct Live {
 }
 
 pub(crate) struct Writer {
-    folder: Folder,
-    db: sled::Db,
+    pub(crate) folder: Folder,
+    pub(crate) db: sled::Db,
     log: File,
     journal: u64,
-    stacks: HashMap<String, StackRow>,
+    pub(crate) stacks: HashMap<String, StackRow>,
     live: HashMap<String, Live>,
-    broken: Option<StateError>,
+    pub(crate) broken: Option<StateError>,
 }
 
 /// Answers a write, once it is known whether its batch is durable.
@@ -76,6 +76,9 @@ impl Writer {
             match command {
                 Command::Read(read) => self.read(read),
                 Command::Write(write) => next = self.write(write, commands),
+                Command::Rotate { vault, to, reply } => {
+                    let _ = reply.send(self.rotate(&vault, &to));
+                }
             }
         }
         if self.broken.is_none() {
@@ -109,7 +112,7 @@ impl Writer {
         next
     }
 
-    fn make_durable(&self, batch: Batch) -> Result<(), StateError> {
+    pub(crate) fn make_durable(&self, batch: Batch) -> Result<(), StateError> {
         let medium = self.folder.medium();
         batch.apply(&Rows { db: &self.db, medium })?;
         self.db.flush().map_err(|error| sled_error(medium, "written", &error))?;
@@ -156,7 +159,7 @@ impl Writer {
         Ok(Lease { stack, holder, token, ttl })
     }
 
-    fn refuse_if_leased(&self, stack: &str, now: Instant) -> Result<(), StateError> {
+    pub(crate) fn refuse_if_leased(&self, stack: &str, now: Instant) -> Result<(), StateError> {
         match self.live.get(stack).filter(|live| live.until > now) {
             Some(live) => Err(StateError::Leased {
                 stack: stack.to_owned(),
@@ -277,7 +280,7 @@ impl Writer {
         self.keep(row, batch)
     }
 
-    fn keep(&mut self, row: StackRow, batch: &mut Batch) -> Result<(), StateError> {
+    pub(crate) fn keep(&mut self, row: StackRow, batch: &mut Batch) -> Result<(), StateError> {
         let medium = self.folder.medium();
         let value = serde_json::to_vec(&row)
             .map_err(|error| medium.corrupt(format!("stack `{}`", row.stack), error))?;

@@ -298,6 +298,15 @@ pub(crate) enum StateCommand {
         #[arg(id = "edit_out", long = "out", value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Seal every secret in the state anew, with another key: the file that --new-key-file names, or
+    /// the passphrase in FORMWORK_NEW_PASSPHRASE. Saved plans with secrets are to be made again
+    RotateKey {
+        /// The file of the new key, made if it is not there; FORMWORK_KEY_FILE names it from then on
+        #[arg(id = "edit_key_file", long = "new-key-file", value_name = "FILE")]
+        new_key_file: Option<PathBuf>,
+    },
+    /// List the last commits of the stack, oldest first: what changed in the records, and no values
+    History,
     /// Take in what `state export` wrote, of another stack or another state; overwrites nothing
     Import {
         /// The file

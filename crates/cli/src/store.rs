@@ -27,11 +27,19 @@ pub(crate) fn sled(
     state_dir: &Path,
     env: &BTreeMap<String, String>,
 ) -> Result<Arc<dyn StateStore>, StateError> {
+    Ok(Arc::new(open(state_dir, env)?))
+}
+
+/// The same, as what it is.
+pub(crate) fn open(
+    state_dir: &Path,
+    env: &BTreeMap<String, String>,
+) -> Result<SledStore, StateError> {
     let mut options = SledStore::options(folder(state_dir));
     if let Some(key) = key(env) {
         options = options.key(key);
     }
-    Ok(Arc::new(options.open()?))
+    options.open()
 }
 
 /// Where the default store keeps its files.
@@ -57,6 +65,12 @@ pub(crate) fn refuse_file(state_dir: &Path, shown: &Path) -> Result<(), CliError
 /// The passphrase for what goes to another state, if one is set.
 pub(crate) fn export_key(env: &BTreeMap<String, String>) -> Option<KeySource> {
     let passphrase = env.get("FORMWORK_EXPORT_PASSPHRASE").filter(|value| !value.is_empty())?;
+    Some(KeySource::Passphrase(Secret::new(passphrase.clone())))
+}
+
+/// The passphrase that a key is rotated to, if one is set.
+pub(crate) fn new_passphrase(env: &BTreeMap<String, String>) -> Option<KeySource> {
+    let passphrase = env.get("FORMWORK_NEW_PASSPHRASE").filter(|value| !value.is_empty())?;
     Some(KeySource::Passphrase(Secret::new(passphrase.clone())))
 }
 

@@ -17,7 +17,7 @@ use crate::{
     },
     schema::ResourceType,
     state::Record,
-    value::Value,
+    value::{Value, mask::masked},
 };
 
 /// A boxed future, as the object-safe half of a provider returns it.
@@ -88,6 +88,15 @@ impl ProviderError {
             code: None,
             request_id: None,
         }
+    }
+}
+
+impl ProviderError {
+    /// This error without the secrets that its provider was given, should it quote one.
+    pub(crate) fn masked(mut self, secrets: &[String]) -> Self {
+        self.message = masked(self.message, secrets);
+        self.code = self.code.map(|code| masked(code, secrets));
+        self
     }
 }
 

@@ -24,12 +24,12 @@ const BLOCK: usize = 512;
 
 /// What a disk holds for certain.
 #[derive(Default)]
-struct Disk {
+pub(crate) struct Disk {
     state: Mutex<State>,
 }
 
 #[derive(Clone, Default)]
-struct State {
+pub(crate) struct State {
     /// The synced content of files, by inode.
     files: HashMap<u64, Vec<u8>>,
     /// The synced names in directories.
@@ -66,7 +66,7 @@ impl SyncObserver for Disk {
 }
 
 impl Disk {
-    fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         let mut state = self.state.lock().unwrap().clone();
         // The witness is never synced; the newest one is the strictest that a cut can leave.
         let witness = state.names.values().flatten().find(|(path, _)| path.ends_with("witness"));
@@ -80,7 +80,7 @@ impl Disk {
 impl State {
     /// The folder `root` after a power cut, in `to`. A file whose name was synced and whose
     /// content was not is empty.
-    fn restore(&self, root: &Path, to: &Path) {
+    pub(crate) fn restore(&self, root: &Path, to: &Path) {
         std::fs::create_dir_all(to).unwrap();
         for (path, inode) in self.names.get(root).into_iter().flatten() {
             let target = to.join(path.file_name().unwrap());

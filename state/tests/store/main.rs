@@ -7,6 +7,7 @@ mod damage;
 mod export;
 mod kill;
 mod laws;
+mod rotate;
 mod secrets;
 
 use std::{

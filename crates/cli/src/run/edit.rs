@@ -1,18 +1,26 @@
 //! `state rm|mv|repair|export|import`: edits what is recorded; opens no cloud.
 
-use std::{io::Write, path::Path};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use formwork_core::state::{
-    Snapshot, StateStore,
+    Change, Snapshot, StateStore,
     edit::{Edit, Removal, excerpt, hand_over, remove, rename, repair, take},
 };
-use formwork_state::{open_excerpt, seal_excerpt};
+use formwork_state::{KeySource, SledStore, open_excerpt, seal_excerpt};
 use serde_json::json;
 
 use super::Run;
 use crate::{approve, args::StateCommand, error::CliError, exit::Exit, store};
 
 pub(super) async fn run(run: &Run<'_>, command: StateCommand) -> Result<Exit, CliError> {
+    match command {
+        StateCommand::RotateKey { new_key_file } => return rotate(run, new_key_file).await,
+        StateCommand::History => return history(run).await,
+        _ => {}
+    }
     let dry = matches!(
         &command,
         StateCommand::Export { .. }
@@ -49,9 +57,7 @@ pub(super) async fn run(run: &Run<'_>, command: StateCommand) -> Result<Exit, Cl
         StateCommand::Export { addresses, out } => {
             return export(run, &state, &addresses, out.as_deref());
         }
-        StateCommand::List | StateCommand::Show { .. } | StateCommand::Recover { .. } => {
-            return Ok(Exit::Done);
-        }
+        _ => return Ok(Exit::Done),
     };
     let edit = edit.map_err(|error| match state.version {
         0 if error.refusals.iter().all(|refusal| !refusal.forcible) => {
@@ -135,6 +141,95 @@ fn export(
     }
     let what = format!("{rows} resource(s) and {pins} lookup(s)");
     run.console.note(&format!("{what} were written to {}", out.display()));
+    Ok(Exit::Done)
+}
+
+/// Seals every secret of the state anew.
+async fn rotate(run: &Run<'_>, file: Option<PathBuf>) -> Result<Exit, CliError> {
+    let to = match (file, store::new_passphrase(&run.env)) {
+        (Some(file), None) => KeySource::File(run.dir.join(file)),
+        (None, Some(passphrase)) => passphrase,
+        (given, _) => {
+            let message = match given {
+                Some(_) => "two new keys are named: a file, and FORMWORK_NEW_PASSPHRASE",
+                None => "no new key is named",
+            };
+            return Err(CliError::settings(message)
+                .with_help("name one: --new-key-file FILE, or FORMWORK_NEW_PASSPHRASE"));
+        }
+    };
+    let store = open_sled(run)?;
+    approve::edit(run).await?;
+    let words = match &to {
+        KeySource::File(file) => format!("FORMWORK_KEY_FILE={}", file.display()),
+        _ => "FORMWORK_PASSPHRASE to the new passphrase".to_owned(),
+    };
+    store.rotate_key(to).await?;
+    if run.console.is_json() {
+        run.console.json_document(&json!({ "done": true }));
+    }
+    run.console.note(&format!("done; from now on set {words}"));
+    Ok(Exit::Done)
+}
+
+/// The default store, which has what others may not have.
+fn open_sled(run: &Run<'_>) -> Result<SledStore, CliError> {
+    if !run.program.default_store {
+        return Err(CliError::refused(
+            "the store of this program is its own, and has no such thing",
+        ));
+    }
+    if run.is_fresh() {
+        return Err(CliError::refused(run.no_state()));
+    }
+    Ok(store::open(&run.state_dir, &run.env)?)
+}
+
+/// The last commits, without any value.
+async fn history(run: &Run<'_>) -> Result<Exit, CliError> {
+    let store = open_sled(run)?;
+    let commits = run.interruptible(async { Ok(store.journal(&run.stack).await?) }).await?;
+    let line = |change: &Change| match change {
+        Change::Open(intent) => {
+            let record = intent.record.as_ref();
+            let at = record.map_or_else(|| intent.id.to_string(), |row| row.address.to_string());
+            (format!("{:?}", intent.verb).to_lowercase() + " begins", at)
+        }
+        Change::Close(id) => ("call ended".to_owned(), id.to_string()),
+        Change::Put(record) => ("recorded".to_owned(), record.address.to_string()),
+        Change::Remove(id) => ("removed".to_owned(), id.to_string()),
+        Change::Pin(pin) => ("answered".to_owned(), pin.address.to_string()),
+        Change::Unpin(address) => ("answer forgotten".to_owned(), address.to_string()),
+        Change::Target(target) => ("provider".to_owned(), target.provider.clone()),
+        Change::Depart(gone) => (format!("went to {}", gone.to), gone.address.to_string()),
+        Change::Return(address) => ("mark forgotten".to_owned(), address.to_string()),
+        Change::Exports(_) => ("outputs".to_owned(), String::new()),
+    };
+    let commits: Vec<(u64, Vec<(String, String)>)> = commits
+        .iter()
+        .map(|(version, changes)| (*version, changes.iter().map(line).collect()))
+        .collect();
+    if run.console.is_json() {
+        let commits: Vec<_> = commits
+            .iter()
+            .map(|(version, changes)| {
+                let changes = changes.iter();
+                let changes = changes.map(|(what, at)| json!({ "what": what, "at": at }));
+                json!({ "version": version, "changes": changes.collect::<Vec<_>>() })
+            })
+            .collect();
+        run.console.json_document(&json!({ "stack": run.stack, "commits": commits }));
+        return Ok(Exit::Done);
+    }
+    if commits.is_empty() {
+        run.console.note(&run.no_state());
+    }
+    for (version, changes) in commits {
+        for (what, at) in changes {
+            run.console.human(format!("{version:>6}  {what} {at}").trim_end());
+            run.console.human("\n");
+        }
+    }
     Ok(Exit::Done)
 }
 

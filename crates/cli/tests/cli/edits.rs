@@ -3,7 +3,10 @@
 use formwork_core::state::StateStore;
 use insta::assert_snapshot;
 
-use crate::harness::Desk;
+use crate::{
+    harness::Desk,
+    stories::{with_default_store, with_own_key},
+};
 
 /// A desk with a network and two nodes.
 async fn built() -> Desk {
@@ -136,4 +139,48 @@ async fn a_state_that_is_whole_has_nothing_to_repair() {
     --- 0
     there is nothing to do
     "#);
+}
+
+#[tokio::test]
+async fn the_key_of_the_state_is_rotated_and_the_old_one_opens_nothing() {
+    let (mut desk, program) = (with_own_key(), with_default_store());
+    let up = desk.run_program(&program, "up").await;
+    assert_eq!(up.exit.code(), 0, "{}", up.both());
+    let none = desk.run_program(&program, "state rotate-key --yes").await;
+    assert_snapshot!(none.both(), @r"
+    --- 1
+    error: no new key is named
+
+    help: name one: --new-key-file FILE, or FORMWORK_NEW_PASSPHRASE
+    ");
+    let unasked = desk.run_program(&program, "state rotate-key --new-key-file new").await;
+    assert!(unasked.err.contains("there is nobody to ask"), "{}", unasked.both());
+    let plan = desk.run_program(&program, "plan --count 3 --out p.json").await;
+    assert_eq!(plan.exit.code(), 0, "{}", plan.both());
+    let done = desk.run_program(&program, "state rotate-key --new-key-file new --yes").await;
+    assert_eq!(done.exit.code(), 0, "{}", done.both());
+    assert!(done.err.contains("from now on set FORMWORK_KEY_FILE="), "{}", done.both());
+    let refused = desk.run_program(&program, "state list").await;
+    assert!(refused.err.contains("this is not their key"), "{}", refused.both());
+    let key = desk.dir.path().join("new").display().to_string();
+    desk.env.insert("FORMWORK_KEY_FILE".into(), key);
+    let reveal = desk.run_program(&program, "output login --reveal").await;
+    assert_eq!(reveal.out, "admin:node-node-1.1\n");
+    let stale = desk.run_program(&program, "up p.json").await;
+    assert!(stale.err.contains("before the key was rotated"), "{}", stale.both());
+    let own = Desk::new().run("state rotate-key --new-key-file new --yes").await;
+    assert!(own.err.contains("is its own, and has no such thing"), "{}", own.both());
+}
+
+#[tokio::test]
+async fn the_history_says_what_changed_and_shows_no_value() {
+    let (desk, program) = (with_own_key(), with_default_store());
+    desk.run_program(&program, "up --count 1").await;
+    let shown = desk.run_program(&program, "state history").await;
+    assert!(shown.out.contains("create begins network\n"), "{}", shown.both());
+    assert!(shown.out.contains("recorded node-0\n"), "{}", shown.both());
+    assert!(!shown.out.contains("hunter2"));
+    let json = desk.run_program(&program, "state history --json").await.out;
+    let json: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
+    assert_eq!(json["commits"][0]["version"], 1);
 }

@@ -119,7 +119,7 @@ async fn a_saved_plan_is_for_its_owner_alone_and_holds_no_secret() {
     let mut desk = desk.env("FORMWORK_PASSPHRASE", "battery staple");
     assert_snapshot!(desk.run("up p.json").await.both(), @r#"
     --- 1
-    error: p.json: the secrets of the plan can not be opened: this is not their key
+    error: p.json: the secrets of the plan can not be opened: this is not their key; what was sealed before the key was rotated is to be made again
 
     help: nothing was changed; set FORMWORK_KEY_FILE or FORMWORK_PASSPHRASE to what the plan was saved with
     "#);

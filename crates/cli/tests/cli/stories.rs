@@ -276,7 +276,7 @@ async fn further_commands_join_in() {
 }
 
 /// A program on the default store and a cloud of its own, which makes a folder unless it must not.
-fn with_default_store() -> Program {
+pub(crate) fn with_default_store() -> Program {
     struct Empty(Desk);
     impl Cloud for Empty {
         fn name(&self) -> &str {
@@ -299,7 +299,7 @@ fn with_default_store() -> Program {
 }
 
 /// A desk whose key is not that of the user who runs the tests.
-fn with_own_key() -> Desk {
+pub(crate) fn with_own_key() -> Desk {
     let desk = Desk::new();
     let key = desk.dir.path().join("key").display().to_string();
     desk.env("FORMWORK_KEY_FILE", &key)

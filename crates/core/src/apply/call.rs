@@ -13,7 +13,10 @@ use crate::{
         BoxFuture, CreateFailure, ErrorKind, Handler, Provider, ProviderError, Seen, Settling,
     },
     resource::{Changes, Deletion},
-    value::Value,
+    value::{
+        Value,
+        mask::{masked, secrets},
+    },
 };
 
 /// What is asked of a provider.
@@ -45,6 +48,27 @@ pub(super) enum Answer {
     Panicked(String),
 }
 
+impl Answer {
+    /// The same, without the secrets that were given.
+    fn masked(self, given: &[String]) -> Self {
+        if given.is_empty() {
+            return self;
+        }
+        let mask = |error: ProviderError| error.masked(given);
+        match self {
+            Answer::Created(answer) => Answer::Created(answer.map_err(|failure| CreateFailure {
+                error: mask(failure.error),
+                partial: failure.partial,
+            })),
+            Answer::Updated(answer) => Answer::Updated(answer.map_err(mask)),
+            Answer::Settled(answer) => Answer::Settled(answer.map_err(mask)),
+            Answer::Deleted(answer) => Answer::Deleted(answer.map_err(mask)),
+            Answer::LookedUp(answer) => Answer::LookedUp(answer.map_err(mask)),
+            other => other,
+        }
+    }
+}
+
 /// A message from a call to the dispatcher.
 pub(super) struct Message {
     pub(super) step: StepId,
@@ -54,6 +78,19 @@ pub(super) struct Message {
 pub(super) type Pending = BoxFuture<'static, Message>;
 
 impl Ask {
+    /// The secrets that the provider is given with it.
+    fn secrets(&self) -> Vec<String> {
+        let (known, inputs) = match self {
+            Ask::Create { inputs } => (None, Some(inputs)),
+            Ask::Update { known, inputs, .. } => (Some(known), Some(inputs)),
+            Ask::Settle { known } | Ask::Delete { known } => (Some(known), None),
+            Ask::LookUp { query } => (None, Some(query)),
+        };
+        let known = known.into_iter().flat_map(|known| [&known.inputs, &known.outputs]);
+        let given: Vec<&Value> = known.chain(inputs).filter(|value| value.has_secret()).collect();
+        secrets(given.into_iter())
+    }
+
     /// What is waited for after this was asked.
     pub(super) fn awaited(&self) -> &'static str {
         match self {
@@ -79,10 +116,12 @@ pub(super) fn call(
     deadline: Instant,
 ) -> Pending {
     Box::pin(async move {
+        // Whoever is given a secret may quote it, in an error or in a panic.
+        let given = ask.secrets();
         let call = caught(answer(&*provider, &kind, &identity, ask));
         let answer = match timeout_at(deadline, call).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(panic)) => Answer::Panicked(panic),
+            Ok(Ok(answer)) => answer.masked(&given),
+            Ok(Err(panic)) => Answer::Panicked(masked(panic, &given)),
             Err(_) => Answer::OutOfTime,
         };
         Message { step, answer }

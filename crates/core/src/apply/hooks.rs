@@ -15,7 +15,10 @@ use crate::{
     panics::caught,
     plan::{Action, StepId},
     provider::{ErrorKind, ProviderError},
-    value::Value,
+    value::{
+        Value,
+        mask::{masked, secrets},
+    },
 };
 
 /// How often a hook may ask for another try of one step.
@@ -86,13 +89,15 @@ impl Executor<'_> {
             dry_run: false,
         };
         let of = self.info(id);
+        let given: Vec<&Value> = [inputs, outputs].into_iter().filter(|v| v.has_secret()).collect();
+        let given = secrets(given.into_iter());
         let names = hooks.iter().map(|(name, _)| name.clone()).collect();
         self.events.event(Event::HooksStarted { of, point, names });
         self.slots += 1;
         self.calls.push(Box::pin(async move {
             let mut action = ErrorAction::Fail;
             for (name, hook) in hooks {
-                let failed = |why: String| (name.clone(), why);
+                let failed = |why: String| (name.clone(), masked(why, &given));
                 let answer = match hook {
                     None => Err("the engine has no hook of that name".to_owned()),
                     Some(hook) => {

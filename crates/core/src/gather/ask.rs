@@ -16,7 +16,7 @@ use crate::{
     provider::{ErrorKind, Provider, ProviderError, asked},
     schema::ResourceType,
     state::{Change, Pin, Role, Snapshot, Status},
-    value::Value,
+    value::{Value, mask::secrets},
 };
 
 /// What is asked although an answer is recorded.
@@ -152,7 +152,8 @@ impl<'g> Gatherer<'g> {
             return Err(PlanError::NoProvider { address, kind });
         };
         let answer = patiently(|| handler.look_up(&query)).await;
-        let answer = answer.map_err(|source| failed(node, source))?;
+        let asked = secrets([&query].into_iter());
+        let answer = answer.map_err(|source| failed(node, source.masked(&asked)))?;
         let pin = Pin { address, kind, query, answer };
         self.heard().push(pin.clone());
         Ok(pin)

@@ -23,7 +23,10 @@ use crate::{
     plan::PlanError,
     provider::{BoxFuture, ErrorKind, Handler, Provider, ProviderError, Seen},
     state::{Change, Intent, Pin, Record, Snapshot, Status},
-    value::Value,
+    value::{
+        Value,
+        mask::{masked, secrets},
+    },
 };
 
 pub(crate) use ask::Anew;
@@ -146,8 +149,10 @@ impl<'g> Gatherer<'g> {
             caught_now(|| handler.upgrade(record.version, row))
                 .unwrap_or_else(|panic| Err(bug(&panic)))
         };
-        let row = upgrade(&record.inputs)
-            .map_err(|message| PlanError::Record { address: record.address.clone(), message })?;
+        let row = upgrade(&record.inputs).map_err(|message| PlanError::Record {
+            address: record.address.clone(),
+            message: masked(message, &given(record)),
+        })?;
         // What was seen has the shape of inputs, and comes along where it can.
         let seen = record.seen.as_ref().and_then(|seen| Some(upgrade(seen).ok()?.inputs));
         let hidden = of.inputs.fields.iter().filter(|field| field.write_only);
@@ -212,6 +217,13 @@ pub(super) fn no_provider(record: &Record) -> PlanError {
     PlanError::NoProvider { address: record.address.clone(), kind: record.kind.clone() }
 }
 
+/// The secrets that a provider is given with a row.
+pub(super) fn given(record: &Record) -> Vec<String> {
+    let values = [Some(&record.inputs), record.seen.as_ref(), Some(&record.outputs)];
+    secrets(values.into_iter().flatten().filter(|value| value.has_secret()))
+}
+
 pub(super) fn refresh_error(record: &Record, source: ProviderError) -> PlanError {
+    let source = source.masked(&given(record));
     PlanError::Refresh { address: record.address.clone(), kind: record.kind.clone(), source }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{Gatherer, no_provider, patiently, refresh_error};
+use super::{Gatherer, given, no_provider, patiently, refresh_error};
 use crate::{
     identity::ResourceId,
     plan::{Observation, PlanError, mark_outputs, mark_secrets},
-    provider::{BoxFuture, Seen, SeenRef, physical_id},
+    provider::{BoxFuture, ProviderError, Seen, SeenRef, physical_id},
     state::{Record, Snapshot, Status},
 };
 
@@ -76,7 +76,10 @@ impl Gatherer<'_> {
             |record: &&'r Record| SeenRef { inputs: record.last_known(), outputs: &record.outputs };
         let among: Vec<SeenRef<'r>> = rows.iter().map(last).collect();
         let listed = patiently(|| handler.list(&among)).await;
-        let listed = listed.map_err(|source| refresh_error(rows[0], source))?;
+        let listed = listed.map_err(|source| {
+            let mask = |source: ProviderError, row: &&Record| source.masked(&given(row));
+            refresh_error(rows[0], rows.iter().fold(source, mask))
+        })?;
         let mut by_id: HashMap<String, Seen> = HashMap::with_capacity(listed.len());
         for seen in listed {
             if let Some(id) = physical_id(of, &seen.outputs) {

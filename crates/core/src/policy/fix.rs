@@ -9,7 +9,6 @@ use serde::Serialize;
 use super::{
     FixRule, Level, Policies, Policy, Remediation, Report, Subject, Violation,
     graph::Others,
-    report::{masked, secrets},
     subject::{Notes, has},
 };
 use crate::{
@@ -19,7 +18,10 @@ use crate::{
     plan::{Against, Cause, FieldChange, diff, ignored},
     schema::{ResourceType, Schema},
     state::{Record, Status},
-    value::{Map, Path, Segment, Value},
+    value::{
+        Map, Path, Segment, Value,
+        mask::{masked, secrets},
+    },
 };
 
 static NULL: Value = Value::Null;

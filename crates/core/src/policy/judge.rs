@@ -7,7 +7,6 @@ use super::{
     exempt::Exemption,
     fix::panicked,
     graph::{Graph, recorded},
-    report::{masked, secrets},
     subject::{Note, Notes},
 };
 use crate::{
@@ -17,7 +16,10 @@ use crate::{
     panics::caught_now,
     plan::{PlanData, PlanError, Step},
     state::{Record, Snapshot},
-    value::Value,
+    value::{
+        Value,
+        mask::{masked, secrets},
+    },
 };
 
 /// Judges a plan, and writes down in it what the policies say. `snapshot` is the state with the

@@ -1,7 +1,7 @@
 //! What a rule says is wrong.
 
 use super::{Policy, Subject, Violation};
-use crate::{identity::Address, value::Value};
+use crate::identity::Address;
 
 /// Where a rule says what is wrong with what it was shown.
 pub struct Report<'a> {
@@ -54,43 +54,5 @@ impl Report<'_> {
             declared_at,
             exempt: None,
         });
-    }
-}
-
-/// The secrets in some inputs, as they may stand in a text; a longer one may hold a shorter one, and
-/// comes first.
-pub(super) fn secrets<'v>(inputs: impl Iterator<Item = &'v Value>) -> Vec<String> {
-    let mut secrets = Vec::new();
-    for inputs in inputs {
-        collect(inputs, false, &mut secrets);
-    }
-    secrets.retain(|secret| !secret.is_empty());
-    secrets.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-    secrets.dedup();
-    secrets
-}
-
-/// A text that a policy wrote, without them.
-pub(super) fn masked(mut text: String, secrets: &[String]) -> String {
-    for secret in secrets {
-        if text.contains(secret.as_str()) {
-            text = text.replace(secret.as_str(), "[secret]");
-        }
-    }
-    text
-}
-
-fn collect(value: &Value, secret: bool, found: &mut Vec<String>) {
-    match value {
-        Value::Secret(inner) => collect(inner, true, found),
-        Value::String(text) if secret => {
-            found.push(text.clone());
-            // As a policy may have written it with its quotes.
-            found.push(text.escape_debug().to_string());
-        }
-        Value::Number(number) if secret => found.push(number.to_string()),
-        Value::List(items) => items.iter().for_each(|item| collect(item, secret, found)),
-        Value::Map(map) => map.values().for_each(|item| collect(item, secret, found)),
-        _ => {}
     }
 }

@@ -7,6 +7,7 @@
 mod de;
 mod json;
 mod map;
+pub(crate) mod mask;
 mod path;
 mod secret;
 mod ser;

@@ -28,6 +28,7 @@ mod refresh;
 mod renamed;
 mod replacement;
 mod saved;
+mod secrets;
 mod store;
 mod targets;
 mod unsaved;
