@@ -24,12 +24,12 @@ const BLOCK: usize = 512;
 
 /// What a disk holds for certain.
 #[derive(Default)]
-struct Disk {
+pub(crate) struct Disk {
     state: Mutex<State>,
 }
 
 #[derive(Clone, Default)]
-struct State {
+pub(crate) struct State {
     /// The synced content of files, by inode.
     files: HashMap<u64, Vec<u8>>,
     /// The synced names in directories.
@@ -66,7 +66,7 @@ impl SyncObserver for Disk {
 }
 
 impl Disk {
-    fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         let mut state = self.state.lock().unwrap().clone();
         // The witness is never synced; the newest one is the strictest that a cut can leave.
         let witness = state.names.values().flatten().find(|(path, _)| path.ends_with("witness"));
@@ -116,7 +116,7 @@ impl State {
 }
 
 /// Opens what a power cut left. The store must open by itself.
-async fn reopen(state: &State, dir: &Path) -> Result<Snapshot, StateError> {
+pub(crate) async fn reopen(state: &State, dir: &Path) -> Result<Snapshot, StateError> {
     let left = tempfile::tempdir().unwrap();
     let folder = left.path().join("left");
     state.restore(dir, &folder);

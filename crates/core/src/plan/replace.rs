@@ -144,13 +144,15 @@ impl Draft<'_> {
     /// object still uses the one that goes.
     pub(super) fn delete_first_cascade(&mut self) {
         let mut upstream = vec![false; self.decisions.len()];
+        let deleting = &self.facts.deleting;
         for index in 0..self.decisions.len() {
             let above = self
                 .program
                 .graph
                 .neighbors_directed(NodeIndex::new(index), Direction::Incoming)
                 .any(|from| {
-                    let first = |d: &Decision| d.replaced && d.delete_first;
+                    let first =
+                        |d: &Decision| (d.replaced && d.delete_first) || d.is_going(deleting);
                     upstream[from.index()]
                         || self.decisions[from.index()].as_ref().is_some_and(first)
                 });

@@ -36,6 +36,8 @@ pub(super) struct Stack {
     pub(super) log: Vec<Vec<Change>>,
     /// How many entries of `log` a power cut leaves.
     pub(super) synced: usize,
+    /// The last version that somebody was told is durable.
+    pub(super) told: u64,
     pub(super) token: u64,
     pub(super) held: Option<Held>,
 }
@@ -117,6 +119,10 @@ impl World {
             self.stacks.values_mut().for_each(|stack| stack.synced = stack.log.len());
         }
         self.writes += 1;
+        let told = !matches!(self.cut, Some(Cut::During(n)) if self.writes >= n);
+        if let Some(stack) = self.stacks.get_mut(&lease.stack).filter(|_| told) {
+            stack.told = expected + 1;
+        }
         match self.cut {
             Some(Cut::After(n)) if self.writes >= n => self.cut_power(),
             Some(Cut::During(n)) if self.writes >= n => {
