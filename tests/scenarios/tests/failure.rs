@@ -422,7 +422,7 @@ async fn a_write_that_keeps_failing_stops_the_run_and_what_is_not_recorded_is_ha
     }
     let run = world.up(many).await;
     let ApplyError::Unsaved { unsaved, .. } = run.error() else { panic!("{run:?}") };
-    assert!(!unsaved.is_empty());
+    assert!(!unsaved.changes.is_empty());
     assert_eq!(run.log(), ["create a"]);
     world.crash();
     world.settle(many).await;

@@ -71,6 +71,7 @@ impl Executor<'_> {
                     self.give_up(id, error);
                 }
             }
+            Answer::LookedUp(answer) => self.looked_up(id, answer),
             Answer::Hooked(point, answer) => self.hooked(id, point, answer),
             Answer::OutOfTime => {
                 let error = self.out_of_time(id);
@@ -175,7 +176,12 @@ impl Executor<'_> {
             self.made.insert(object);
         }
         let removed = self.removed_at.get(&step.address).into_iter().flatten();
-        let others: Vec<ResourceId> = step.replaces.iter().chain(removed).copied().collect();
+        let mut others: Vec<ResourceId> = step.replaces.iter().chain(removed).copied().collect();
+        if self.program.undecided().next().is_some() {
+            // What is gone may have its row kept for those who are undecided.
+            let here = |row: &&Record| row.address == step.address && row.kind == step.kind;
+            others.extend(self.records.values().filter(here).map(|row| row.id));
+        }
         for other in others {
             let row = self.records.get(&other).filter(|row| row.role == Role::Current).cloned();
             if let Some(row) = row.filter(|row| row.id != step.id) {
@@ -282,6 +288,14 @@ impl Executor<'_> {
     pub(super) fn report_outputs(&mut self, id: StepId, outputs: &Value) {
         if let Some(node) = self.node_of[id.index()] {
             self.outputs[node.index()] = outputs.clone();
+            let mut changed = vec![node];
+            while let Some(at) = changed.pop() {
+                for fed in self.feeds.get(&at).into_iter().flatten() {
+                    let result = self.program.result(*fed, &self.outputs);
+                    self.outputs[fed.index()] = result.unwrap_or(Value::Unknown);
+                    changed.push(*fed);
+                }
+            }
         }
     }
 

@@ -56,6 +56,7 @@ impl Executor<'_> {
             Action::Settle => self.settle_recorded(id),
             Action::Create | Action::Update => self.send(id),
             Action::Delete => self.delete(id),
+            Action::Ask => self.ask(id),
         };
         if let Err(error) = started {
             self.failed(id, error, None);

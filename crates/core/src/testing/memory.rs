@@ -19,7 +19,7 @@ use world::{Cut, World, power_cut, replay};
 
 use crate::{
     provider::BoxFuture,
-    state::{Change, Lease, Snapshot, StateError, StateStore},
+    state::{Change, Lease, Snapshot, StackCommit, StateError, StateStore},
     value::Value,
 };
 
@@ -284,7 +284,14 @@ impl StateStore for MemoryStore {
         expected: u64,
         changes: Vec<Change>,
     ) -> BoxFuture<'a, Result<u64, StateError>> {
-        self.call("written", move |world| world.commit(lease, expected, changes))
+        let commit = StackCommit { lease: lease.clone(), expected, changes };
+        self.call("written", move |world| {
+            world.commit(vec![commit]).map(|versions| versions.into_iter().sum())
+        })
+    }
+
+    fn commit_all(&self, commits: Vec<StackCommit>) -> BoxFuture<'_, Result<Vec<u64>, StateError>> {
+        self.call("written", move |world| world.commit(commits))
     }
 }
 

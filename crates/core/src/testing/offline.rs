@@ -235,6 +235,7 @@ impl Offline {
                 NodeKind::Lookup { kind, .. } => {
                     lookups.insert(kind);
                 }
+                NodeKind::Decide => {}
             }
             names.extend(node.options.provider.clone());
             hooks.extend(node.options.hooks.iter().map(|(_, name)| name.clone()));
