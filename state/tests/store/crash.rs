@@ -116,7 +116,7 @@ impl State {
 }
 
 /// Opens what a power cut left. The store must open by itself.
-async fn reopen(state: &State, dir: &Path) -> Result<Snapshot, StateError> {
+pub(crate) async fn reopen(state: &State, dir: &Path) -> Result<Snapshot, StateError> {
     let left = tempfile::tempdir().unwrap();
     let folder = left.path().join("left");
     state.restore(dir, &folder);

@@ -4,6 +4,7 @@
 
 mod crash;
 mod damage;
+mod each_sync;
 mod export;
 mod kill;
 mod laws;

@@ -14,6 +14,7 @@ mod basics;
 mod drift;
 mod failure;
 mod hooks;
+mod laws;
 mod own_stacks;
 mod plans;
 mod replacement;

@@ -2,7 +2,7 @@
 
 use formwork::{
     Output, Scope,
-    testing::{Cloud, Fault, MemoryStore, Named, Op, Thing, World, expect},
+    testing::{ByName, Cloud, Fault, MemoryStore, Named, Op, Thing, World, expect},
 };
 use insta::assert_snapshot;
 
@@ -138,4 +138,24 @@ async fn a_saved_plan_is_applied_once() {
     assert!(world.load(&file, one("1"), |request| request).await.is_err());
     let text = String::from_utf8(file).unwrap();
     assert!(text.contains("\"create\""), "the file says what it does");
+}
+
+/// S83.
+#[tokio::test(start_paused = true)]
+async fn a_lookup_that_asks_with_what_is_not_there_yet_is_asked_when_it_is() {
+    let world = World::new();
+    let program = |scope: &mut Scope<'_>| {
+        let a = scope.add("a", Named::builder().build());
+        let found = scope.lookup("found", ByName::builder().name(&a.name).build());
+        scope.add("b", Thing::builder().label(&found.id).build());
+        scope.add("c", thing(&[]));
+    };
+    let plan = world.plan(program).await.unwrap();
+    expect(&plan).creates("a").unknown("b", "label").before("create a", "create b");
+    let part = world.ask(program, |request| request.target("c")).await.unwrap();
+    expect(&part).creates("c").leaves("b");
+    world.apply(plan).await.ok();
+    let label = world.row("b").unwrap().inputs.get("label").cloned().unwrap();
+    assert_eq!(label.as_str(), Some("a#1"));
+    world.settled(program).await;
 }

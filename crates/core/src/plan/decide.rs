@@ -183,6 +183,12 @@ impl Decision {
     fn is_unchanged(&self) -> bool {
         matches!(self.action, None | Some(Action::Record))
     }
+
+    /// Whether it makes anew what an earlier run began to delete: that is gone first, like what a
+    /// replacement deletes first.
+    pub(super) fn is_going(&self, deleting: &HashSet<ResourceId>) -> bool {
+        self.action == Some(Action::Create) && self.row.is_some_and(|row| deleting.contains(&row))
+    }
 }
 
 /// The current row of each address and type.
@@ -309,7 +315,8 @@ impl<'a> Draft<'a> {
             .neighbors_directed(index, Direction::Incoming)
             .any(|from| self.goes_first[from.index()]);
         let own = self.decisions[index.index()].as_ref();
-        let own = own.is_some_and(|decision| decision.replaced && decision.delete_first);
+        let own =
+            own.is_some_and(|d| (d.replaced && d.delete_first) || d.is_going(&self.facts.deleting));
         self.goes_first[index.index()] = below || own;
     }
 

@@ -143,11 +143,13 @@ impl Draft<'_> {
     /// object still uses the one that goes.
     pub(super) fn delete_first_cascade(&mut self) {
         let mut upstream = vec![false; self.decisions.len()];
+        let deleting = &self.facts.deleting;
         for at in &self.program.order {
             let index = at.index();
             let above =
                 self.program.graph.neighbors_directed(*at, Direction::Incoming).any(|from| {
-                    let first = |d: &Decision| d.replaced && d.delete_first;
+                    let first =
+                        |d: &Decision| (d.replaced && d.delete_first) || d.is_going(deleting);
                     upstream[from.index()]
                         || self.decisions[from.index()].as_ref().is_some_and(first)
                 });

@@ -178,7 +178,9 @@ impl Cloud {
 
     /// Forgets every fault that has not happened yet.
     pub fn heal(&self) {
-        self.world().faults.clear();
+        let mut world = self.world();
+        world.faults.clear();
+        world.wrong.clear();
     }
 
     /// Makes every call take this long.
@@ -370,7 +372,8 @@ impl Cloud {
                 call.ended = Some(ended);
                 call.done = result.is_ok();
             }
-            if let Some(wrong) = fault.filter(|fault| fault.is_wrong_answer()) {
+            let answers = matches!(op, Op::Create | Op::Update | Op::Settle);
+            if let Some(wrong) = fault.filter(|fault| answers && fault.is_wrong_answer()) {
                 world.wrong.insert(address.to_owned(), wrong);
             }
             if matches!(op, Op::Create | Op::Update | Op::Delete) {

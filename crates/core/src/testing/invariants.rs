@@ -23,7 +23,13 @@ pub fn check_invariants(state: &Snapshot, cloud: &Cloud, lost: &[&str], kept: &[
             (_, Some(id)) => {
                 recorded.insert(id);
                 if !objects.contains_key(id) && !lost.contains(&id) {
-                    let deleting = state.intents.contains_key(&record.id);
+                    // Its own call may have been cut off, or that of what it lives on.
+                    let mut on = Some(record);
+                    let mut deleting = false;
+                    while let Some(row) = on.filter(|_| !deleting) {
+                        deleting = state.intents.contains_key(&row.id);
+                        on = row.options.deleted_with.and_then(|host| state.records.get(&host));
+                    }
                     if !deleting {
                         broken.push(format!("phantom: {id} is recorded and does not exist"));
                     }

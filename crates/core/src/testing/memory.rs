@@ -150,6 +150,30 @@ impl MemoryStore {
         }
     }
 
+    /// How many commits were tried: those that were reported durable, and those that were told to
+    /// fail.
+    #[must_use]
+    pub fn tried(&self) -> u64 {
+        self.world().tried
+    }
+
+    /// Asserts that nothing is lost that somebody was told is durable: a commit that was not synced
+    /// and was lost by a power cut breaks the promise of a store, whether or not the engine comes to
+    /// harm by it.
+    ///
+    /// # Panics
+    /// When something is; the message names the stack.
+    pub fn check_durable(&self) {
+        for (name, stack) in &self.world().stacks {
+            assert!(
+                stack.written.version >= stack.told,
+                "version {} of `{name}` was said to be durable, and {} is left",
+                stack.told,
+                stack.written.version
+            );
+        }
+    }
+
     /// What a file of this store would hold: state and log of every stack as JSON, every secret
     /// sealed. A test that finds a secret's text in here has found a leak.
     #[must_use]

@@ -231,6 +231,12 @@ impl World {
         lock(&self.kept).insert(id.into());
     }
 
+    /// The objects that were left in the cloud on purpose, so far.
+    #[must_use]
+    pub fn kept(&self) -> Vec<String> {
+        lock(&self.kept).iter().cloned().collect()
+    }
+
     /// Lets the process end at once: what is not durable is gone, and the lease runs out.
     pub fn crash(&self) {
         self.store().crash();
@@ -472,6 +478,7 @@ impl World {
         let kept: Vec<&str> = kept.iter().map(String::as_str).collect();
         check_invariants(&self.state(), &self.cloud, &lost, &kept);
         store.check_replay();
+        store.check_durable();
         self.no_leak("the state", &[store.dump().to_string()]);
     }
 

@@ -36,6 +36,8 @@ pub(super) struct Stack {
     pub(super) log: Vec<Vec<Change>>,
     /// How many entries of `log` a power cut leaves.
     pub(super) synced: usize,
+    /// The last version that somebody was told is durable.
+    pub(super) told: u64,
     pub(super) token: u64,
     pub(super) held: Option<Held>,
 }
@@ -125,6 +127,9 @@ impl World {
             self.stacks.values_mut().for_each(|stack| stack.synced = stack.log.len());
         }
         self.writes += 1;
+        if !matches!(self.cut, Some(Cut::During(n)) if self.writes >= n) {
+            self.stacks.values_mut().for_each(|stack| stack.told = stack.written.version);
+        }
         match self.cut {
             Some(Cut::After(n)) if self.writes >= n => self.cut_power(),
             Some(Cut::During(n)) if self.writes >= n => {
