@@ -203,6 +203,8 @@ pub(crate) enum Builtin {
     Drift,
     /// Remove everything
     Destroy,
+    /// List the policies of the program, and judge what it declares; changes nothing
+    Policy,
     /// Print what the stack reports
     Output {
         /// Only this one, for scripts: texts come without quotes

@@ -68,7 +68,7 @@ pub(crate) fn check(flags: &Flags, command: &Builtin) -> Result<(), CliError> {
     let refused = |message: &str, help: &str| Err(CliError::settings(message).with_help(help));
     let (plans, looks) = match command {
         Builtin::Plan { .. } | Builtin::Up { .. } => (true, true),
-        Builtin::Drift | Builtin::Destroy => (true, false),
+        Builtin::Drift | Builtin::Destroy | Builtin::Policy => (true, false),
         Builtin::Show { .. }
         | Builtin::Output { .. }
         | Builtin::Graph { .. }
@@ -76,7 +76,7 @@ pub(crate) fn check(flags: &Flags, command: &Builtin) -> Result<(), CliError> {
     };
     if narrow.is_part() && !plans {
         let message = "this command is about the whole stack: it takes no --target or --exclude";
-        return refused(message, "`plan`, `up`, `drift` and `destroy` do");
+        return refused(message, "`plan`, `up`, `drift`, `policy` and `destroy` do");
     }
     if narrow.refresh_only && !looks {
         return refused(

@@ -6,6 +6,7 @@ mod drift;
 mod graph;
 mod output;
 mod plan;
+mod policy;
 mod saved;
 mod session;
 mod state;
@@ -92,6 +93,7 @@ pub(crate) async fn dispatch(run: &Run<'_>, command: Builtin) -> Result<Exit, Cl
         Builtin::Show { file } => saved::show(run, &file),
         Builtin::Drift => drift::run(run).await,
         Builtin::Destroy => destroy::run(run).await,
+        Builtin::Policy => policy::run(run).await,
         Builtin::Output { name, reveal } => output::run(run, name.as_deref(), reveal).await,
         Builtin::Graph { format } => graph::run(run, format),
         Builtin::State(command) => state::run(run, command).await,

@@ -4,6 +4,7 @@ mod asking;
 mod harness;
 mod narrow;
 mod plans;
+mod policy;
 mod saved;
 mod settings;
 mod stories;

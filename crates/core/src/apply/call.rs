@@ -39,6 +39,30 @@ pub(super) enum Answer {
     Panicked(String),
 }
 
+impl Answer {
+    /// Whether the service did what it was asked.
+    pub(super) fn is_taken(&self) -> bool {
+        match self {
+            Answer::Created(answer) => answer.is_ok(),
+            Answer::Updated(answer) => answer.is_ok(),
+            Answer::Settled(answer) => answer.is_ok(),
+            Answer::Deleted(answer) => answer.is_ok(),
+            Answer::Hooked(..) | Answer::OutOfTime | Answer::Panicked(_) => false,
+        }
+    }
+
+    /// What the service refused with; nothing where it did not, or was not asked.
+    pub(super) fn error(&self) -> Option<&ProviderError> {
+        match self {
+            Answer::Created(answer) => answer.as_ref().err().map(|failure| &failure.error),
+            Answer::Updated(answer) => answer.as_ref().err(),
+            Answer::Settled(answer) => answer.as_ref().err(),
+            Answer::Deleted(answer) => answer.as_ref().err(),
+            Answer::Hooked(..) | Answer::OutOfTime | Answer::Panicked(_) => None,
+        }
+    }
+}
+
 /// A message from a call to the dispatcher.
 pub(super) struct Message {
     pub(super) step: StepId,

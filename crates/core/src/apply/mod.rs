@@ -17,6 +17,7 @@ mod executor;
 mod heartbeat;
 mod hooks;
 mod live;
+mod pace;
 mod receive;
 mod run;
 mod send;

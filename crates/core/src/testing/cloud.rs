@@ -5,12 +5,13 @@
 //! them, so that a test can tell a lost object from a leftover one.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use ipnet::IpNet;
+use tokio::time::Instant;
 
 use crate::{
     identity::{Identity, ResourceId},
@@ -104,6 +105,11 @@ struct World {
     latency: Duration,
     looks: u32,
     lenient: bool,
+    /// How many calls it takes in a second.
+    per_second: Option<usize>,
+    /// When it took those of the last second.
+    taken: VecDeque<Instant>,
+    retry_after: Option<Duration>,
 }
 
 /// A handle on a modelled cloud; clones share it.
@@ -131,6 +137,16 @@ impl Cloud {
     /// Forgets every fault that has not happened yet.
     pub fn heal(&self) {
         self.world().faults.clear();
+    }
+
+    /// Refuses with [`Fault::Throttle`] what is more than so many calls in a second.
+    pub fn allow_per_second(&self, calls: Option<usize>) {
+        self.world().per_second = calls;
+    }
+
+    /// Says with each call that is throttled when to come back.
+    pub fn retry_after(&self, duration: Option<Duration>) {
+        self.world().retry_after = duration;
     }
 
     /// Makes every call take this long.
@@ -234,7 +250,8 @@ impl Cloud {
             });
             world.in_flight += 1;
             world.most_in_flight = world.most_in_flight.max(world.in_flight);
-            (world.log.len() - 1, world.take_fault(op, address), world.latency)
+            let fault = world.take_fault(op, address).or_else(|| world.throttles());
+            (world.log.len() - 1, fault, world.latency)
         };
         let _flight = Flight { cloud: self };
         if latency > Duration::ZERO {
@@ -247,7 +264,12 @@ impl Cloud {
         };
         match fault {
             Some(Fault::Refuse) => return Err(refused(ErrorKind::Other, "refused on purpose")),
-            Some(Fault::Throttle) => return Err(refused(ErrorKind::Throttled, "slow down")),
+            Some(Fault::Throttle) => {
+                let mut error =
+                    ProviderError::new(ErrorKind::Throttled, format!("model:{op:?}"), "slow down");
+                error.retry_after = self.world().retry_after;
+                return Err(Interrupted::Failed(error));
+            }
             Some(Fault::LoseRequest) => {
                 return Err(refused(ErrorKind::Ambiguous, "the connection was lost"));
             }
@@ -305,6 +327,20 @@ impl Drop for Flight<'_> {
 }
 
 impl World {
+    fn throttles(&mut self) -> Option<Fault> {
+        let allowed = self.per_second?;
+        let now = Instant::now();
+        let second = Duration::from_secs(1);
+        while self.taken.front().is_some_and(|at| now.duration_since(*at) >= second) {
+            self.taken.pop_front();
+        }
+        if self.taken.len() >= allowed {
+            return Some(Fault::Throttle);
+        }
+        self.taken.push_back(now);
+        None
+    }
+
     fn take_fault(&mut self, op: Op, address: &str) -> Option<Fault> {
         let matches = |entry: &&mut (Op, String, u32, Fault)| entry.0 == op && entry.1 == address;
         let mut hit = None;
