@@ -6,6 +6,7 @@
 use std::process::ExitCode;
 
 use formwork::{
+    Policy,
     aws::policy::{Ceiling, baseline, cost_ceiling},
     cli::{AwsCloud, Program, SandboxCloud, SandboxCommand, clap},
     gpu::{
