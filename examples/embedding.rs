@@ -9,7 +9,6 @@ use std::{error::Error, time::Duration};
 
 use formwork::{
     Action, ApplyError, CancelToken, Engine, Event, Plan, Stack,
-    prelude::*,
     testing::{Cloud, MemoryStore, Thing, provider},
 };
 use tokio::sync::mpsc;
