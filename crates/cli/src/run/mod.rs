@@ -3,6 +3,7 @@
 mod apply;
 mod destroy;
 mod drift;
+mod edit;
 mod graph;
 mod output;
 mod plan;
@@ -10,6 +11,7 @@ mod policy;
 mod saved;
 mod session;
 mod state;
+mod unsaved;
 mod up;
 
 use std::{collections::BTreeMap, future::Future, path::PathBuf};

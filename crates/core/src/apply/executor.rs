@@ -6,7 +6,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque},
     pin::pin,
     time::Duration,
 };
@@ -31,7 +31,8 @@ use crate::{
     plan::{Action, Plan, Step, StepId},
     policy::{AtApply, Remediation},
     provider::{ErrorKind, ProviderError},
-    state::{Change, Lease, Record, Snapshot, StateError},
+    saved::Unsaved,
+    state::{Change, Lease, Pin, Record, Snapshot, StateError},
     value::{Map, Value},
 };
 
@@ -70,10 +71,15 @@ pub(super) struct Executor<'r> {
 
     pub(super) records: HashMap<ResourceId, Record>,
     pub(super) open: HashSet<ResourceId>,
+    lineage: String,
+    /// The recorded answers of lookups.
+    pub(super) pins: BTreeMap<Address, Pin>,
     pub(super) version: u64,
     /// Per node, what it reports.
     pub(super) outputs: Vec<Value>,
     pub(super) node_of: Vec<Option<NodeIndex>>,
+    /// For each node, the subtrees whose result is made of what it reports.
+    pub(super) feeds: BTreeMap<NodeIndex, Vec<NodeIndex>>,
     /// What the policies are still to judge.
     pub(super) policy: Option<AtApply<'r>>,
     /// What the policies put right, by resource.
@@ -161,9 +167,12 @@ impl<'r> Executor<'r> {
             goes_on: how.goes_on,
             open: snapshot.intents.keys().copied().collect(),
             records: snapshot.records.into_iter().collect(),
+            lineage: snapshot.lineage,
+            pins: snapshot.pins,
             version: snapshot.version,
             outputs,
             node_of: steps.iter().map(declared).collect(),
+            feeds: program.feeds(),
             policy,
             remedied,
             removed_at,
@@ -347,8 +356,10 @@ impl<'r> Executor<'r> {
             skipped: self.report.skipped.len(),
             elapsed_ms: elapsed,
         });
-        if let Some((source, mut unsaved)) = self.broken {
-            unsaved.append(&mut self.batch);
+        if let Some((source, mut changes)) = self.broken {
+            changes.append(&mut self.batch);
+            let (stack, lineage) = (self.plan.data.stack.clone(), self.lineage);
+            let unsaved = Box::new(Unsaved { stack, lineage, version: self.version, changes });
             return Err(ApplyError::Unsaved { source, unsaved, report: self.report });
         }
         if self.stage != Cancelling::No && !self.report.skipped.is_empty() {
@@ -357,7 +368,12 @@ impl<'r> Executor<'r> {
         if !self.report.failures.is_empty() {
             return Err(ApplyError::Failed(self.report));
         }
-        Ok(Live { program: self.plan.program.clone(), outputs: self.outputs, exports })
+        Ok(Live {
+            undecided: self.plan.data.undecided.clone(),
+            program: self.plan.program.clone(),
+            outputs: self.outputs,
+            exports,
+        })
     }
 
     pub(super) fn resolved_exports(&self) -> Result<Value, Failure> {
@@ -369,8 +385,12 @@ impl<'r> Executor<'r> {
         }
         let mut map = Map::new();
         let kept = self.plan.data.narrowed.as_ref();
-        let kept: HashSet<&str> =
-            kept.into_iter().flat_map(|of| &of.kept_outputs).map(String::as_str).collect();
+        let kept: HashSet<&str> = kept
+            .into_iter()
+            .flat_map(|of| &of.kept_outputs)
+            .chain(&self.plan.data.kept_outputs)
+            .map(String::as_str)
+            .collect();
         for name in &kept {
             if let Some(value) = self.plan.data.exports.get(name) {
                 map.insert((*name).to_owned(), value.clone());

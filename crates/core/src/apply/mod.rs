@@ -17,6 +17,7 @@ mod executor;
 mod heartbeat;
 mod hooks;
 mod live;
+mod look_up;
 mod pace;
 mod receive;
 mod run;

@@ -7,7 +7,7 @@ use crate::{policy::Verdict, schema::Group, value::Value};
 
 impl Step {
     /// The sign that stands before it: `+` new, `~` changed, `±` replaced, `-` removed, `…` waited
-    /// for, `×` forgotten.
+    /// for, `×` forgotten, `?` asked.
     #[must_use]
     pub fn symbol(&self) -> &'static str {
         match self.action {
@@ -17,6 +17,7 @@ impl Step {
             Action::Settle => "…",
             Action::Delete => "-",
             Action::Forget => "×",
+            Action::Ask => "?",
             Action::Record | Action::Join => " ",
         }
     }
@@ -59,9 +60,25 @@ impl fmt::Display for PlanData {
                 write_step(f, step)?;
             }
         }
+        write_later(f, self)?;
         write_exports(f, self)?;
         write!(f, "{}", self.summary())
     }
+}
+
+/// What is left for plans after this one.
+fn write_later(f: &mut fmt::Formatter<'_>, plan: &PlanData) -> fmt::Result {
+    if plan.undecided.is_empty() && plan.waiting.is_empty() {
+        return Ok(());
+    }
+    writeln!(f, "later")?;
+    for undecided in &plan.undecided {
+        writeln!(f, "  ? {undecided}")?;
+    }
+    for address in &plan.waiting {
+        writeln!(f, "  ? {address} waits for what is undecided")?;
+    }
+    Ok(())
 }
 
 /// What the policies say, but for what refuses the plan.
@@ -153,6 +170,7 @@ impl fmt::Display for super::Summary {
             (self.delete, "to delete"),
             (self.moved, "to move"),
             (self.settle, "to wait for"),
+            (self.ask, "to ask"),
             (self.forget, "to forget"),
         ];
         let mut any = false;

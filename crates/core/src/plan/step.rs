@@ -30,6 +30,8 @@ pub enum Action {
     Delete,
     /// Removes a row and leaves the object, if there is one, alone.
     Forget,
+    /// Asks a lookup whose question was not known, or too early to ask, when the plan was made.
+    Ask,
     /// Nothing but a point in the order: many steps before it, many after it.
     Join,
 }
@@ -90,6 +92,10 @@ pub enum Reason {
     GoesWith(Address),
     /// It is retained in the cloud.
     Retained,
+    /// It is asked when this is done, and not before.
+    AskedAfter(Address),
+    /// Its recorded answer is not used again, whether or not the question stays the same.
+    AskedAnew,
 }
 
 impl fmt::Display for Reason {
@@ -112,6 +118,8 @@ impl fmt::Display for Reason {
             Reason::Deposed => f.write_str("left over from an earlier replacement"),
             Reason::GoesWith(address) => write!(f, "goes with {address}"),
             Reason::Retained => f.write_str("retained in the cloud"),
+            Reason::AskedAfter(address) => write!(f, "asked after {address}"),
+            Reason::AskedAnew => f.write_str("its answer is asked anew"),
         }
     }
 }

@@ -2,15 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
+mod arrivals;
 mod asked;
 mod basics;
 mod bounds;
 mod crash;
 mod document;
 mod drift;
+mod edits;
 mod embedding;
 mod failure;
 mod hooks;
+mod late_lookups;
 mod left_out;
 mod moves;
 mod order;
@@ -20,10 +23,13 @@ mod places;
 mod policy;
 mod random;
 mod random_targets;
+mod random_waves;
 mod refresh;
 mod replacement;
 mod saved;
 mod store;
 mod targets;
+mod unsaved;
 mod upgrade;
+mod waves;
 mod world;

@@ -20,7 +20,7 @@ fn many(scope: &mut Scope<'_>) {
 async fn a_throttled_run_gets_as_slow_as_it_has_to_and_ends_well() {
     let mut world = World::new();
     world.parallelism = 64;
-    world.cloud.allow_per_second(Some(10));
+    world.cloud.rate(10);
     let began = Instant::now();
     let changed = world.up(many).await.unwrap();
     let took = began.elapsed();
@@ -30,14 +30,14 @@ async fn a_throttled_run_gets_as_slow_as_it_has_to_and_ends_well() {
     // It learns: most calls are taken, though the first 64 went out at once.
     let refused = changed.len() - 200;
     assert!(refused < 130, "{refused} creates were refused");
-    world.cloud.allow_per_second(None);
+    world.cloud.rate(u32::MAX);
     world.assert_settled(many).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_service_that_is_slow_holds_up_no_other() {
     let (world, other) = (World::new(), Cloud::new());
-    other.allow_per_second(Some(1));
+    other.rate(1);
     let slow = Registry::new("slow", Arc::new(other.clone())).with::<Thing>();
     let engine = Engine::builder()
         .provider(provider(&world.cloud))
@@ -103,7 +103,7 @@ async fn a_service_that_says_when_to_come_back_is_believed_within_the_time_of_th
 #[tokio::test(start_paused = true)]
 async fn a_run_that_is_held_back_is_stopped_at_once() {
     let world = World::new();
-    world.cloud.allow_per_second(Some(1));
+    world.cloud.rate(1);
     let plan = world.plan(many).await;
     let (engine, cancel) = (world.engine(), formwork_core::CancelToken::new());
     let stop = async {
@@ -116,6 +116,6 @@ async fn a_run_that_is_held_back_is_stopped_at_once() {
     assert!(matches!(result, Err(formwork_core::ApplyError::Cancelled(_))));
     assert!(asked.elapsed() < Duration::from_secs(1));
     world.check();
-    world.cloud.allow_per_second(None);
+    world.cloud.rate(u32::MAX);
     world.settle(many).await;
 }
