@@ -6,6 +6,8 @@
 use std::process::ExitCode;
 
 use formwork::{
+    Policy,
+    aws::policy::{Ceiling, baseline, cost_ceiling},
     cli::{AwsCloud, Program, SandboxCloud, SandboxCommand, clap},
     gpu::{
         cluster::{
@@ -13,7 +15,7 @@ use formwork::{
             Software,
         },
         compat::{NcclVersion, Version},
-        instance_type::StorageRequirement,
+        instance_type::{InstanceType, StorageRequirement},
         interfaces::Goal,
         os::Os,
         steps::{ComputeMode, FileSystem, Layout},
@@ -84,7 +86,16 @@ fn main() -> ExitCode {
         .cloud(SandboxCloud)
         .cloud(AwsCloud)
         .command(SandboxCommand)
+        .engine(|engine| engine.policies(policies()))
         .run()
+}
+
+/// What no cluster may be planned without; `policy` lists it, and says how this one does.
+fn policies() -> Vec<Policy> {
+    let price = |instance_type: &str| InstanceType::named(instance_type).ok()?.usd_per_hour;
+    let mut policies = baseline();
+    policies.push(cost_ceiling(Ceiling::hourly(10_000.0), price));
+    policies
 }
 
 fn declare(settings: &Settings, scope: &mut Scope<'_>) -> Result<(), std::convert::Infallible> {

@@ -2,22 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use formwork_aws::policy::{INTERFACE_ENDPOINT, NAT_GATEWAY, PUBLIC_ADDRESS};
 use formwork_cli::{Estimate, EstimateItem};
 use formwork_core::{
     Action, PlanData,
     state::{Role, Snapshot, Status},
     value::Value,
 };
-
-/// US dollars per hour of a NAT gateway in us-east-1 as of June 2026, without traffic
-/// (<https://aws.amazon.com/vpc/pricing/>).
-const NAT_GATEWAY: f64 = 0.045;
-
-/// US dollars per hour of an interface endpoint in one zone (same source).
-const INTERFACE_ENDPOINT: f64 = 0.01;
-
-/// US dollars per hour of a public IPv4 address, in use or not (same source).
-const PUBLIC_ADDRESS: f64 = 0.005;
 
 /// The machines and network parts that are there after `plan`, at list prices; what else costs by
 /// the hour is named as unpriced. Storage and traffic are not in it, and the basis says so.

@@ -3,7 +3,7 @@
 //! The one question that matters is whether the answer is definite. A request that was never sent
 //! or was refused has no effect; one whose answer got lost may have had it, and is *ambiguous*.
 
-use std::{error::Error as StdError, io};
+use std::{error::Error as StdError, io, time::Duration};
 
 use aws_sdk_ec2::{
     error::{ProvideErrorMetadata, SdkError},
@@ -62,8 +62,18 @@ where
     ProviderError {
         code,
         request_id: error.request_id().map(str::to_owned),
+        retry_after: retry_after(error),
         ..ProviderError::new(kind, operation, message)
     }
+}
+
+/// How long the service asks to wait: `x-amz-retry-after` in milliseconds, as the SDK reads it too, or
+/// `retry-after` in seconds (RFC 9110, 10.2.3). A date in the latter is not read.
+fn retry_after<E>(error: &SdkError<E>) -> Option<Duration> {
+    let headers = error.raw_response()?.headers();
+    let number = |name: &str| headers.get(name)?.trim().parse::<u64>().ok();
+    let milliseconds = number("x-amz-retry-after").map(Duration::from_millis);
+    milliseconds.or_else(|| number("retry-after").map(Duration::from_secs))
 }
 
 /// Where credentials come from if the program brings none, in the SDK's order

@@ -17,6 +17,7 @@ mod error;
 pub mod iam;
 mod id;
 pub mod lookup;
+pub mod policy;
 mod provider;
 mod retry;
 mod tags;

@@ -211,6 +211,8 @@ pub(crate) enum Builtin {
         #[arg(id = "object", value_name = "ID")]
         id: String,
     },
+    /// List the policies of the program, and judge what it declares; changes nothing
+    Policy,
     /// Print what the stack reports
     Output {
         /// Only this one, for scripts: texts come without quotes

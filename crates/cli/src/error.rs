@@ -344,6 +344,9 @@ fn plan_advice(error: &PlanError) -> Option<String> {
         PlanError::MissingHooks { .. } => {
             "nothing was changed; run the program that has them, or use --skip-hooks"
         }
+        PlanError::Policy { .. } => {
+            "nothing was changed; correct the program, or exempt what is meant so with `.exempt(policy, reason)`"
+        }
         PlanError::Exchange { .. } => "nothing was changed",
         PlanError::Lookup { source, .. } => {
             let advice = provider_advice(source.kind, Doing::Lookup);

@@ -68,7 +68,7 @@ pub(crate) fn check(flags: &Flags, command: &Builtin) -> Result<(), CliError> {
     let refused = |message: &str, help: &str| Err(CliError::settings(message).with_help(help));
     let (plans, looks) = match command {
         Builtin::Plan { .. } | Builtin::Up { .. } => (true, true),
-        Builtin::Drift | Builtin::Destroy => (true, false),
+        Builtin::Drift | Builtin::Destroy | Builtin::Policy => (true, false),
         Builtin::Import { .. } if narrow.is_part() || !flags.replace.is_empty() => {
             return refused(
                 "`import` is about its own address: it takes no --target, --exclude or --replace",
@@ -83,7 +83,7 @@ pub(crate) fn check(flags: &Flags, command: &Builtin) -> Result<(), CliError> {
     };
     if narrow.is_part() && !plans {
         let message = "this command is about the whole stack: it takes no --target or --exclude";
-        return refused(message, "`plan`, `up`, `drift` and `destroy` do");
+        return refused(message, "`plan`, `up`, `drift`, `policy` and `destroy` do");
     }
     if narrow.refresh_only && !looks {
         return refused(

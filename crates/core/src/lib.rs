@@ -12,6 +12,7 @@ extern crate self as formwork_core;
 mod apply;
 mod check;
 mod declare;
+pub mod docs;
 mod engine;
 mod expr;
 mod gather;

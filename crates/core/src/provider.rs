@@ -68,6 +68,9 @@ pub struct ProviderError {
     pub code: Option<String>,
     /// The service's request id, for its support.
     pub request_id: Option<String>,
+    /// How long the service asks to wait before the next try: for what is throttled or passes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<Duration>,
 }
 
 fn with(before: &str, text: &Option<String>, after: &str) -> String {
@@ -87,6 +90,7 @@ impl ProviderError {
             message: message.into(),
             code: None,
             request_id: None,
+            retry_after: None,
         }
     }
 }

@@ -75,6 +75,10 @@ pub(super) fn lasting(event: &Event, summary: &Summary, paint: Paint) -> Option<
             let text = format!("hook {} of {}, {point}", names.join(", "), of.address);
             Some(paint.dim(&text))
         }
+        // What is refused is told with the failure of its step.
+        Event::PolicyViolated { violation, .. } if !violation.refuses() => {
+            Some(format!("{} {}", paint.yellow("warning:"), plain(&violation.to_string())))
+        }
         Event::Cancelling { abort: false } => Some(
             paint.yellow("stopping: calls in flight are waited for; interrupt again to drop them"),
         ),

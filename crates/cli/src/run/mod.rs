@@ -8,6 +8,7 @@ mod graph;
 mod import;
 mod output;
 mod plan;
+mod policy;
 mod saved;
 mod session;
 mod state;
@@ -96,6 +97,7 @@ pub(crate) async fn dispatch(run: &Run<'_>, command: Builtin) -> Result<Exit, Cl
         Builtin::Drift => drift::run(run).await,
         Builtin::Destroy => destroy::run(run).await,
         Builtin::Import { address, id } => import::run(run, &address, &id).await,
+        Builtin::Policy => policy::run(run).await,
         Builtin::Output { name, reveal } => output::run(run, name.as_deref(), reveal).await,
         Builtin::Graph { format } => graph::run(run, format),
         Builtin::State(command) => state::run(run, command).await,

@@ -200,7 +200,10 @@ impl Session {
     pub(crate) async fn plan_drift(&self, run: &Run<'_>) -> Result<Plan, CliError> {
         let planned = async {
             match self.request(run, Purpose::Drift).await {
-                Err(PlanError::LeftOut { .. }) => self.request(run, Purpose::Refresh).await,
+                // Nor is what differs less worth knowing where a policy is violated.
+                Err(PlanError::LeftOut { .. } | PlanError::Policy { .. }) => {
+                    self.request(run, Purpose::Refresh).await
+                }
                 planned => planned,
             }
         };

@@ -5,7 +5,7 @@ use std::error::Error;
 
 use formwork_core::{
     Action, Address, ApplyError, DeclareError, Failure, LoadPlanError, Missing, PlanError, Problem,
-    ProviderError, Report, UnknownAddress,
+    ProviderError, Report, UnknownAddress, Verdict,
     state::{Change, Status, Verb},
 };
 use miette::Diagnostic;
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::{
     Layout,
+    policy::item,
     text::{folded, natural, plain},
 };
 use crate::error::{CliError, Doing, provider_advice};
@@ -56,6 +57,10 @@ pub(crate) fn error(error: &CliError, layout: &Layout) -> String {
                     page.item(address.as_str(), &[]);
                 }
             }
+            PlanError::Policy { verdict, .. } => {
+                page.head(&headline(error));
+                page.refusals(verdict);
+            }
             PlanError::Lookup { source, .. } | PlanError::Refresh { source, .. } => {
                 page.head(&plan.to_string());
                 page.line(&call(source));
@@ -66,6 +71,10 @@ pub(crate) fn error(error: &CliError, layout: &Layout) -> String {
             other => page.chain(other),
         },
         CliError::Load(load) => match load.as_ref() {
+            LoadPlanError::Plan(PlanError::Policy { verdict, .. }) => {
+                page.head(&headline(error));
+                page.refusals(verdict);
+            }
             LoadPlanError::Differs { stack, problems }
             | LoadPlanError::Beyond { stack, problems } => {
                 page.head(&headline(error));
@@ -103,6 +112,18 @@ pub(crate) fn error(error: &CliError, layout: &Layout) -> String {
         page.help(&help.to_string());
     }
     page.text
+}
+
+/// What refuses a plan, item by item.
+pub(crate) fn refusals(verdict: &Verdict, layout: &Layout) -> String {
+    let mut page = Page { layout: *layout, text: String::new() };
+    page.refusals(verdict);
+    page.text
+}
+
+fn against(stack: &str, verdict: &Verdict) -> String {
+    let refusals = counted(verdict.refusals().count(), "violation");
+    format!("{refusals} of mandatory policies in `{stack}`")
 }
 
 /// A change of the state in a line: what it is of, for the content is in the file.
@@ -171,9 +192,11 @@ fn headline(error: &CliError) -> String {
                 let names: Vec<&str> = excludes.iter().map(Address::as_str).collect();
                 format!("nothing is left of what was asked for without {}", some(&names))
             }
+            PlanError::Policy { stack, verdict } => against(stack, verdict),
             other => first_line(other),
         },
         CliError::Load(load) => match load.as_ref() {
+            LoadPlanError::Plan(PlanError::Policy { stack, verdict }) => against(stack, verdict),
             LoadPlanError::Differs { stack, problems } => {
                 let n = counted(problems.len(), "difference");
                 format!("{n} to what the plan of `{stack}` was made with")
@@ -298,6 +321,13 @@ impl Page {
         self.text.push_str(&format!("\n{}{rest}", self.layout.paint.cyan("help:")));
     }
 
+    fn refusals(&mut self, verdict: &Verdict) {
+        for violation in verdict.refusals() {
+            let (title, lines) = item(violation);
+            self.item(&title, &lines);
+        }
+    }
+
     fn problems(&mut self, stack: &str, problems: &[Problem]) {
         for problem in problems {
             let title = match (&problem.field, problem.address.as_str()) {
@@ -418,9 +448,15 @@ pub(crate) fn error_json(error: &CliError) -> Value {
                     |of: &UnknownAddress| json!({ "address": of.address, "nearest": of.nearest });
                 value["unknown"] = unknown.iter().map(line).collect();
             }
+            PlanError::Policy { verdict, .. } => value["verdict"] = json!(verdict),
             PlanError::Excluded { addresses, .. } => value["addresses"] = json!(addresses),
             _ => {}
         }
+    }
+    if let CliError::Load(load) = error
+        && let LoadPlanError::Plan(PlanError::Policy { verdict, .. }) = load.as_ref()
+    {
+        value["verdict"] = json!(verdict);
     }
     let report = match error {
         CliError::Apply(apply) => match apply.as_ref() {

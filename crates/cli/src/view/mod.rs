@@ -8,6 +8,7 @@ mod graph;
 mod money;
 mod outputs;
 mod plan;
+mod policy;
 mod saved;
 mod state;
 mod table;
@@ -15,11 +16,12 @@ mod text;
 mod value;
 
 pub(crate) use drift::drift;
-pub(crate) use error::{error, error_json};
+pub(crate) use error::{error, error_json, refusals};
 pub(crate) use graph::{dot, mermaid};
 pub(crate) use money::{heading, money, target};
 pub(crate) use outputs::{bare, output_list, outputs, revealed};
 pub(crate) use plan::{has_changes, plan, puts_back, unchanged, undecided};
+pub(crate) use policy::{judgement, policies, verdict};
 pub(crate) use saved::saved;
 pub(crate) use state::{record, state_list, state_rows};
 #[cfg(test)]

@@ -11,6 +11,7 @@ use formwork_core::{
 use super::{
     Layout, drift,
     entry::{self, Entry, Types},
+    policy,
     text::{folded, natural, seconds},
     value::shown,
 };
@@ -71,6 +72,7 @@ pub(crate) fn plan(plan: &PlanData, types: &Types<'_>, layout: &Layout) -> Strin
     page.push_str(&undecided(&plan.undecided, &plan.waiting, layout));
     page.push_str(&exports(plan, layout));
     page.push_str(&warnings(plan, layout));
+    page.push_str(&policy::verdict(&plan.policy, layout));
     if !page.is_empty() {
         page.push('\n');
     }
@@ -87,6 +89,7 @@ pub(crate) fn unchanged(plan: &PlanData, took: Duration, layout: &Layout) -> Str
     } else {
         page.push_str(&left_alone(plan, layout));
         page.push_str(&undecided(&plan.undecided, &plan.waiting, layout));
+        page.push_str(&policy::verdict(&plan.policy, layout));
         format!("Nothing changed: {} ({took}).", as_declared(plan.unchanged))
     };
     page.push_str(&folded(&text, 0, layout.width));

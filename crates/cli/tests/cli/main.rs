@@ -6,6 +6,7 @@ mod harness;
 mod import;
 mod narrow;
 mod plans;
+mod policy;
 mod saved;
 mod settings;
 mod stories;

@@ -157,6 +157,7 @@ fn broken() -> ProviderError {
         message: "there is no room for this".into(),
         code: Some("InsufficientCapacity".into()),
         request_id: Some("7f3a-01".into()),
+        retry_after: None,
     }
 }
 

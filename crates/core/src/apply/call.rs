@@ -64,7 +64,37 @@ impl Answer {
             Answer::Settled(answer) => Answer::Settled(answer.map_err(mask)),
             Answer::Deleted(answer) => Answer::Deleted(answer.map_err(mask)),
             Answer::LookedUp(answer) => Answer::LookedUp(answer.map_err(mask)),
+            Answer::Looked(answer) => Answer::Looked(answer.map_err(mask)),
+            Answer::Claimed(answer) => Answer::Claimed(answer.map_err(mask)),
             other => other,
+        }
+    }
+
+    /// Whether the service did what it was asked.
+    pub(super) fn is_taken(&self) -> bool {
+        match self {
+            Answer::Created(answer) => answer.is_ok(),
+            Answer::Updated(answer) => answer.is_ok(),
+            Answer::Settled(answer) => answer.is_ok(),
+            Answer::Deleted(answer) => answer.is_ok(),
+            Answer::LookedUp(answer) => answer.is_ok(),
+            Answer::Looked(answer) => answer.is_ok(),
+            Answer::Claimed(answer) => answer.is_ok(),
+            Answer::Hooked(..) | Answer::OutOfTime | Answer::Panicked(_) => false,
+        }
+    }
+
+    /// What the service refused with; nothing where it did not, or was not asked.
+    pub(super) fn error(&self) -> Option<&ProviderError> {
+        match self {
+            Answer::Created(answer) => answer.as_ref().err().map(|failure| &failure.error),
+            Answer::Updated(answer) => answer.as_ref().err(),
+            Answer::Settled(answer) => answer.as_ref().err(),
+            Answer::Deleted(answer) => answer.as_ref().err(),
+            Answer::LookedUp(answer) => answer.as_ref().err(),
+            Answer::Looked(answer) => answer.as_ref().err(),
+            Answer::Claimed(answer) => answer.as_ref().err(),
+            Answer::Hooked(..) | Answer::OutOfTime | Answer::Panicked(_) => None,
         }
     }
 }
@@ -83,7 +113,10 @@ impl Ask {
         let (known, inputs) = match self {
             Ask::Create { inputs } => (None, Some(inputs)),
             Ask::Update { known, inputs, .. } => (Some(known), Some(inputs)),
-            Ask::Settle { known } | Ask::Delete { known } => (Some(known), None),
+            Ask::Look { known }
+            | Ask::Claim { known }
+            | Ask::Settle { known }
+            | Ask::Delete { known } => (Some(known), None),
             Ask::LookUp { query } => (None, Some(query)),
         };
         let known = known.into_iter().flat_map(|known| [&known.inputs, &known.outputs]);

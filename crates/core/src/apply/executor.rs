@@ -21,6 +21,7 @@ use super::{
     commit::{Commit, Then},
     heartbeat::Heartbeat,
     hooks::Hooked,
+    pace::Pace,
     run::{How, Settings},
 };
 use crate::{
@@ -100,6 +101,8 @@ pub(super) struct Executor<'r> {
     /// Steps that have the right to call again, in the order they woke.
     pub(super) awake: VecDeque<StepId>,
     pub(super) calls: FuturesUnordered<Pending>,
+    /// How fast they start.
+    pub(super) pace: Pace,
 
     pub(super) batch: Vec<Change>,
     pub(super) after: Vec<Then>,
@@ -183,6 +186,7 @@ impl<'r> Executor<'r> {
             asleep: BinaryHeap::new(),
             awake: VecDeque::new(),
             calls: FuturesUnordered::new(),
+            pace: Pace::default(),
             batch: Vec::new(),
             after: Vec::new(),
             committing: None,
@@ -257,15 +261,22 @@ impl<'r> Executor<'r> {
         self.stage != Cancelling::No || self.broken.is_some()
     }
 
+    /// Whether nothing new is started, because something failed and the user wants it so.
+    pub(super) fn has_stopped(&self) -> bool {
+        !self.goes_on && !self.report.failures.is_empty()
+    }
+
     pub(super) fn start_ready(&mut self) {
         while !self.halted() && !self.is_stalled() {
             // What takes no call takes no slot.
             let full = self.slots >= self.settings.parallelism;
             if !full && let Some(step) = self.awake.pop_front() {
-                self.call_again(step);
+                if !self.is_held_back(step) {
+                    self.woken(step);
+                }
                 continue;
             }
-            if !self.goes_on && !self.report.failures.is_empty() {
+            if self.has_stopped() {
                 break;
             }
             let Some(&(_, Reverse(step))) = self.ready.peek() else { break };
@@ -275,7 +286,9 @@ impl<'r> Executor<'r> {
                 break;
             }
             self.ready.pop();
-            self.start(step);
+            if free || !self.is_held_back(step) {
+                self.start(step);
+            }
         }
     }
 

@@ -19,6 +19,7 @@ mod hooks;
 mod import;
 mod live;
 mod look_up;
+mod pace;
 mod receive;
 mod run;
 mod send;

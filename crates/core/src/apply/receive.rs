@@ -23,6 +23,13 @@ impl Executor<'_> {
     pub(super) fn received(&mut self, message: Message) {
         let id = message.step;
         self.slots -= 1;
+        match message.answer.error() {
+            Some(error) if error.kind == ErrorKind::Throttled => {
+                self.too_fast(id, error.retry_after);
+            }
+            None if message.answer.is_taken() => self.not_too_fast(id),
+            _ => {}
+        }
         match message.answer {
             Answer::Looked(Ok(seen)) => self.looked(id, seen),
             Answer::Claimed(Ok(())) => self.claimed(id),

@@ -311,6 +311,7 @@ impl Executor<'_> {
     pub(super) fn call(&mut self, id: StepId, ask: Ask) {
         let step = self.step(id);
         self.running(id).again = Some(ask.clone());
+        self.starts_call(id);
         let identity = Identity {
             id: step.id,
             stack: self.program.stack.clone(),

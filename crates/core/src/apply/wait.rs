@@ -40,7 +40,7 @@ impl Executor<'_> {
     pub(super) fn retries(&mut self, id: StepId, error: &ProviderError) -> bool {
         let passes = matches!(error.kind, ErrorKind::Throttled | ErrorKind::Transient);
         let attempt = self.running(id).attempt;
-        let pause = backoff(id, attempt);
+        let pause = pause(id, attempt, error.retry_after);
         let often = attempt >= ATTEMPTS && error.kind != ErrorKind::Throttled;
         if !passes || often || self.halted() || !self.has_time(id, pause) {
             return false;
@@ -76,7 +76,12 @@ impl Executor<'_> {
     }
 
     fn sleep(&mut self, id: StepId, duration: Duration) {
-        self.asleep.push(Reverse((Instant::now() + duration, id)));
+        self.sleep_until(id, Instant::now() + duration);
+    }
+
+    /// Lets a step sleep that has no call in flight.
+    pub(super) fn sleep_until(&mut self, id: StepId, at: Instant) {
+        self.asleep.push(Reverse((at, id)));
     }
 
     /// When the first sleeper wakes.
@@ -104,12 +109,20 @@ impl Executor<'_> {
         let asleep = std::mem::take(&mut self.asleep).into_iter().map(|Reverse((_, id))| id);
         let awake = std::mem::take(&mut self.awake);
         let mut waiting: Vec<StepId> = asleep.chain(awake).collect();
+        waiting.extend(self.abandon_held_back());
         // In the order of the plan, so that a run tells the same story each time.
         waiting.sort_unstable();
         for id in waiting {
             self.abandoned(id);
         }
     }
+}
+
+/// How long to wait before the next attempt: at least as long as the service asks, and then a
+/// little, so that not all come back at that moment.
+fn pause(step: StepId, attempt: u32, asked: Option<Duration>) -> Duration {
+    let own = backoff(step, attempt);
+    asked.map_or(own, |asked| asked.saturating_add(own / 2).max(own))
 }
 
 /// How long to wait before the `n`th attempt again: doubling from 200 ms to 20 s, and spread by

@@ -428,6 +428,8 @@ macro_rules! option_setters {
     ($($type:ty [$($generics:tt)*]),*) => {$(
         impl<$($generics)*> $type {
             /// Refuses every plan that would delete or replace it.
+            ///
+            /// All of it: [`docs::options::protect`](crate::docs::options::protect).
             #[must_use]
             pub fn protect(mut self) -> Self {
                 self.options.protect = true;
@@ -435,6 +437,8 @@ macro_rules! option_setters {
             }
 
             /// Leaves the object in the cloud when it is no longer wanted.
+            ///
+            /// All of it: [`docs::options::retain`](crate::docs::options::retain).
             #[must_use]
             pub fn retain(mut self) -> Self {
                 self.options.retain = true;
@@ -442,6 +446,8 @@ macro_rules! option_setters {
             }
 
             /// Deletes the old object before making the new one, when it is replaced.
+            ///
+            /// All of it: [`docs::options::delete_first`](crate::docs::options::delete_first).
             #[must_use]
             pub fn delete_first(mut self) -> Self {
                 self.options.delete_first = Some(true);
@@ -449,6 +455,8 @@ macro_rules! option_setters {
             }
 
             /// Makes the new object before deleting the old one, even where the type would not.
+            ///
+            /// All of it: [`docs::options::delete_first`](crate::docs::options::delete_first).
             #[must_use]
             pub fn create_first(mut self) -> Self {
                 self.options.delete_first = Some(false);
@@ -456,6 +464,8 @@ macro_rules! option_setters {
             }
 
             /// Does not act on changes of these field paths; on create the program's values are used.
+            ///
+            /// All of it: [`docs::options::ignore_changes`](crate::docs::options::ignore_changes).
             #[must_use]
             pub fn ignore_changes<P: Into<String>>(mut self, paths: impl IntoIterator<Item = P>) -> Self {
                 self.options.ignore_changes.extend(paths.into_iter().map(Into::into));
@@ -463,6 +473,8 @@ macro_rules! option_setters {
             }
 
             /// Replaces when one of these fields changes, although it could be updated in place.
+            ///
+            /// All of it: [`docs::options::replace_on`](crate::docs::options::replace_on).
             #[must_use]
             pub fn replace_on<P: Into<String>>(mut self, fields: impl IntoIterator<Item = P>) -> Self {
                 self.options.replace_on.extend(fields.into_iter().map(Into::into));
@@ -470,6 +482,8 @@ macro_rules! option_setters {
             }
 
             /// Replaces when `value` differs from the one at the last apply.
+            ///
+            /// All of it: [`docs::options::trigger`](crate::docs::options::trigger).
             #[must_use]
             pub fn trigger(mut self, value: impl Serialize) -> Self {
                 // What can not be converted can not be compared either, so it never triggers.
@@ -478,6 +492,8 @@ macro_rules! option_setters {
             }
 
             /// Waits for another resource, although no input comes from it.
+            ///
+            /// All of it: [`docs::options::after`](crate::docs::options::after).
             #[must_use]
             pub fn after(mut self, other: &(impl Reference + ?Sized)) -> Self {
                 self.options.after.extend(other.references());
@@ -485,6 +501,8 @@ macro_rules! option_setters {
             }
 
             /// Replaces it whenever the other resource is replaced.
+            ///
+            /// All of it: [`docs::options::replace_with`](crate::docs::options::replace_with).
             #[must_use]
             pub fn replace_with(mut self, other: &(impl Reference + ?Sized)) -> Self {
                 self.options.replace_with.extend(other.references());
@@ -493,6 +511,8 @@ macro_rules! option_setters {
 
             /// Makes it go with the other resource: when that is deleted no delete call is made
             /// for this one, and when that is replaced this one is too.
+            ///
+            /// All of it: [`docs::options::deleted_with`](crate::docs::options::deleted_with).
             #[must_use]
             pub fn deleted_with(mut self, other: &(impl Reference + ?Sized)) -> Self {
                 self.options.deleted_with = other.references().first().copied();
@@ -500,6 +520,8 @@ macro_rules! option_setters {
             }
 
             /// Bounds how long its verbs may take.
+            ///
+            /// All of it: [`docs::options::timeouts`](crate::docs::options::timeouts).
             #[must_use]
             pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
                 self.options.timeouts = timeouts;
@@ -507,6 +529,8 @@ macro_rules! option_setters {
             }
 
             /// Bounds how long its create may take, until it is ready.
+            ///
+            /// All of it: [`docs::options::timeouts`](crate::docs::options::timeouts).
             #[must_use]
             pub fn create_timeout(mut self, timeout: Duration) -> Self {
                 self.options.timeouts.create = Some(timeout);
@@ -524,6 +548,8 @@ macro_rules! option_setters {
             /// What the program no longer declares inside a component that moved is removed at its
             /// new address. A plan is refused where the old address is still declared, where two
             /// objects would become one, and where addresses would be exchanged.
+            ///
+            /// All of it: [`docs::options::moved_from`](crate::docs::options::moved_from).
             #[must_use]
             pub fn moved_from(mut self, address: impl Into<String>) -> Self {
                 self.options.moved_from.push(address.into());
@@ -579,6 +605,8 @@ macro_rules! option_setters {
             /// program no longer declares it; a plan is refused where the engine has no hook of
             /// the name ([`EngineBuilder::hook`](crate::EngineBuilder::hook)). A hook that is added
             /// or taken away changes no object.
+            ///
+            /// All of it: [`docs::options::hook`](crate::docs::options::hook).
             #[must_use]
             pub fn hook(mut self, point: HookPoint, name: impl Into<String>) -> Self {
                 self.options.hooks.push((point, name.into()));
@@ -590,6 +618,8 @@ macro_rules! option_setters {
             /// What violates the policy all the same stands in every plan, with the reason. A policy may
             /// allow no exemption ([`Policy::strict`](crate::Policy::strict)). Of a name that no policy
             /// has the plan warns; without a reason there is no plan.
+            ///
+            /// All of it: [`docs::options::exempt`](crate::docs::options::exempt).
             #[must_use]
             pub fn exempt(mut self, policy: impl Into<String>, reason: impl Into<String>) -> Self {
                 self.options.exempt.push((policy.into(), reason.into()));
@@ -597,6 +627,8 @@ macro_rules! option_setters {
             }
 
             /// Uses the provider registered under this name instead of the type's default one.
+            ///
+            /// All of it: [`docs::options::provider`](crate::docs::options::provider).
             #[must_use]
             pub fn provider(mut self, name: impl Into<String>) -> Self {
                 self.options.provider = Some(name.into());

@@ -199,15 +199,17 @@ where
             Err(error) => error,
             done => return done,
         };
+        // A service that says when to come back is believed.
+        let pause_now = error.retry_after.map_or(pause, |asked| asked.max(pause));
         let again = match error.kind {
-            ErrorKind::Throttled => tokio::time::Instant::now() + pause < until,
+            ErrorKind::Throttled => tokio::time::Instant::now() + pause_now < until,
             ErrorKind::Transient | ErrorKind::Ambiguous => looks < LOOKS,
             _ => false,
         };
         if !again {
             return Err(error);
         }
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(pause_now).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
         looks += u32::from(error.kind != ErrorKind::Throttled);
     }

@@ -136,6 +136,31 @@ impl<'a> Subject<'a> {
 
     /// The field at `path` as data. A list or a map is known if all that is in it is.
     pub fn value(&self, path: &str) -> Found<&'a Value> {
+        match self.place(path) {
+            Found::Known(at) if at.open().is_null() => Found::Absent,
+            Found::Known(at) if !at.is_known() => {
+                self.note(path, None);
+                Found::Unknown
+            }
+            found => found,
+        }
+    }
+
+    /// How many elements the list or map at `path` has; what is in them need not be known.
+    pub fn count(&self, path: &str) -> Found<usize> {
+        match self.place(path) {
+            Found::Known(at) => match at.open() {
+                Value::List(items) => Found::Known(items.len()),
+                Value::Map(map) => Found::Known(map.len()),
+                _ => Found::Absent,
+            },
+            Found::Absent => Found::Absent,
+            Found::Unknown => Found::Unknown,
+        }
+    }
+
+    /// What is at `path`, with unknowns in it.
+    fn place(&self, path: &str) -> Found<&'a Value> {
         let parsed = match Path::parse(path) {
             Ok(parsed) if has(self.of.inputs, parsed.segments()) => parsed,
             _ => {
@@ -164,11 +189,13 @@ impl<'a> Subject<'a> {
                 _ => return Found::Absent,
             };
         }
-        if !at.is_known() {
-            self.note(path, None);
-            return Found::Unknown;
+        match at.open() {
+            Value::Unknown => {
+                self.note(path, None);
+                Found::Unknown
+            }
+            _ => Found::Known(at),
         }
-        if at.open().is_null() { Found::Absent } else { Found::Known(at) }
     }
 
     /// Everything that is declared of it, with unknowns in place. A policy that looks here has asked

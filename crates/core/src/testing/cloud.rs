@@ -143,6 +143,7 @@ struct World {
     latency: Duration,
     looks: u32,
     lenient: bool,
+    retry_after: Option<Duration>,
     /// What was taken away behind formwork's back.
     lost: BTreeSet<String>,
     /// Answers that are to be wrong, by address.
@@ -181,6 +182,11 @@ impl Cloud {
         let mut world = self.world();
         world.faults.clear();
         world.wrong.clear();
+    }
+
+    /// Says with each call that is throttled when to come back.
+    pub fn retry_after(&self, duration: Option<Duration>) {
+        self.world().retry_after = duration;
     }
 
     /// Makes every call take this long.
@@ -351,7 +357,12 @@ impl Cloud {
         };
         match fault {
             Some(Fault::Refuse) => return Err(refused(ErrorKind::Other, "refused on purpose")),
-            Some(Fault::Throttle) => return Err(refused(ErrorKind::Throttled, "slow down")),
+            Some(Fault::Throttle) => {
+                let mut error =
+                    ProviderError::new(ErrorKind::Throttled, format!("model:{op:?}"), "slow down");
+                error.retry_after = self.world().retry_after;
+                return Err(Interrupted::Failed(error));
+            }
             Some(Fault::LoseRequest) => {
                 return Err(refused(ErrorKind::Ambiguous, "the connection was lost"));
             }
