@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{MutexGuard, PoisonError},
+    sync::{Arc, MutexGuard, PoisonError},
 };
 
 use petgraph::graph::NodeIndex;
@@ -22,9 +22,11 @@ impl<'g> Gatherer<'g> {
     /// Who answers a lookup: the provider that its declaration names, if that can, or the first that
     /// can.
     pub(crate) fn asked_of(&self, kind: &str, options: &Options) -> Option<&'g dyn Provider> {
-        let can = || self.providers.iter().filter(|p| p.lookup(kind).is_some());
-        let named = can().find(|p| options.provider.as_deref() == Some(p.name()));
-        named.or_else(|| can().next()).map(AsRef::as_ref)
+        let can = |p: &&Arc<dyn Provider>| p.lookup(kind).is_some();
+        let mut named =
+            self.providers.iter().filter(|p| options.provider.as_deref() == Some(p.name()));
+        let named = named.find(can);
+        named.or_else(|| self.providers[..self.defaults].iter().find(can)).map(AsRef::as_ref)
     }
 
     /// Asks every lookup that has no pinned answer to the same question, or all of them. One that is

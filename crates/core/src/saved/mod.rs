@@ -103,7 +103,13 @@ impl Made {
         answers.sort_by(|one, other| one.address.cmp(&other.address));
         let mut used: HashSet<&str> = data.steps.iter().map(|step| &*step.provider).collect();
         let lookups = program.graph.node_weights().filter_map(|node| match node.kind {
-            NodeKind::Lookup { kind, .. } => providers.iter().find(|p| p.lookup(kind).is_some()),
+            NodeKind::Lookup { kind, .. } => {
+                let named =
+                    |p: &&Arc<dyn Provider>| node.options.provider.as_deref() == Some(p.name());
+                let can = |p: &&Arc<dyn Provider>| p.lookup(kind).is_some();
+                let named = providers.iter().filter(named).find(can);
+                named.or_else(|| providers.iter().find(can))
+            }
             NodeKind::Resource(_) | NodeKind::Decide => None,
         });
         used.extend(lookups.map(|provider| provider.name()));

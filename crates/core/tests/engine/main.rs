@@ -5,6 +5,7 @@
 mod asked;
 mod basics;
 mod bounds;
+mod brought;
 mod crash;
 mod document;
 mod drift;
