@@ -1,8 +1,10 @@
 //! The engine: plan a stack, apply a plan.
 
+mod dry_run;
 mod late;
 mod narrow;
 mod policies;
+mod record;
 mod wave;
 
 use std::{
@@ -13,6 +15,8 @@ use std::{
     time::Duration,
 };
 
+pub use record::{RecordError, Recorded};
+
 use crate::{
     apply::{self, ApplyError, CancelToken, EventSink, Live, Settings},
     declare::{Decisions, Options, Program},
@@ -21,8 +25,8 @@ use crate::{
     identity::{Address, ResourceId, Seed},
     panics::{bug, caught_now},
     plan::{
-        Action, Facts, Move, Moves, Narrow, Observation, Plan, PlanData, PlanError, RefreshMode,
-        Selection, Want, compute, follow,
+        Action, Arrivals, Facts, Move, Moves, Narrow, Observation, Plan, PlanData, PlanError,
+        RefreshMode, Selection, Want, arrive, compute, departed, follow,
     },
     policy::{Exemption, Policy, judge},
     provider::{BoxFuture, Provider},
@@ -75,6 +79,9 @@ pub enum BuildError {
     /// Two providers have one name.
     #[error("two providers have the same name: records could not tell them apart")]
     SameName,
+    /// A hook is to run while a plan is made, and there is none of that name.
+    #[error("there is no hook `{0}` to run while a plan is made")]
+    NoHook(String),
     /// Two hooks have one name.
     #[error("two hooks are called `{0}`: a resource names its hooks")]
     SameHook(String),
@@ -150,6 +157,18 @@ impl EngineBuilder {
         self
     }
 
+    /// Lets the hook of this name run while a plan is made, too, with
+    /// [`HookCall::dry_run`](crate::HookCall::dry_run) set: around each step that would run it, in the order of the
+    /// steps. If it fails there is no plan.
+    ///
+    /// A plan changes nothing, and such a hook must not either. It does not run where the plan is
+    /// made with [`PlanRequest::skip_hooks`], nor for a plan that is loaded from a file.
+    #[must_use]
+    pub fn dry_run(mut self, name: impl Into<String>) -> Self {
+        self.hooks.dry_run(name.into());
+        self
+    }
+
     /// Sets the store.
     #[must_use]
     pub fn state(mut self, store: impl StateStore + 'static) -> Self {
@@ -188,8 +207,9 @@ impl EngineBuilder {
     /// Makes the engine.
     ///
     /// # Errors
-    /// When there is no store, two providers, hooks or policies share a name, or an exemption is from
-    /// no policy or without a reason.
+    /// When there is no store, when two providers, hooks or policies share a name, when a hook is to
+    /// run while a plan is made that is not there, or an exemption is from no policy or without a
+    /// reason.
     pub fn try_build(self) -> Result<Engine, BuildError> {
         let mut names = HashSet::new();
         if !self.providers.iter().all(|provider| names.insert(provider.name())) {
@@ -198,6 +218,9 @@ impl EngineBuilder {
         drop(names);
         if let Some(name) = self.same_hook {
             return Err(BuildError::SameHook(name));
+        }
+        if let Some(name) = self.hooks.unknown() {
+            return Err(BuildError::NoHook(name.to_owned()));
         }
         let policies = policies::checked(self.policies, self.exemptions)?;
         Ok(Engine {
@@ -369,7 +392,8 @@ impl PlanRequest<'_> {
                 && gatherer.provider(&record.provider, &record.kind).is_none()
         };
         let replace = self.replace.iter();
-        self.refuse_moving(&program, &snapshot)?;
+        let mut arrivals = self.arrivals(&program, &mut snapshot).await?;
+        self.refuse_moving(&program, &snapshot, &arrivals)?;
         let selection = self.narrow.select(&program, &snapshot, self.want, replace)?;
         gatherer.check_targets(&selection.view(&snapshot))?;
         let upgraded = gatherer.upgrade(&selection.read(&snapshot))?;
@@ -390,11 +414,15 @@ impl PlanRequest<'_> {
             snapshot.apply(change);
         }
         recovery.repairs.splice(..0, upgraded);
-        let moves = follow(&program, &snapshot)?;
+        recovery.repairs.splice(..0, std::mem::take(&mut arrivals.changes));
+        let mut moves = follow(&program, &snapshot)?;
         for change in moves.changes.clone() {
             snapshot.apply(change);
         }
         recovery.repairs.extend(moves.changes.clone());
+        moves.arrive(&mut arrivals);
+        let over = departed(&program, &snapshot, self.want, &selection)?;
+        recovery.repairs.extend(over);
         let late = program.late_lookups();
         let (mut answers, mut pins) = (HashMap::new(), Vec::new());
         match self.want {
@@ -491,28 +519,54 @@ impl PlanRequest<'_> {
         }
         let pins = facts.answers.values().cloned().collect();
         let recorded = facts.snapshot.targets.clone();
+        let rows = dry_run::rows(settings, &facts.snapshot);
         let judged = policies::judged(&settings.policies, &facts.snapshot);
         let mut data = self.compute(gatherer, &program, facts)?;
         judge(&settings.policies, &program, &mut data, &judged, destroys)?;
         data.repairs.extend(targets(settings, &data, &recorded));
         data.skip_hooks = self.skip_hooks;
+        data.sources = arrivals.sources;
         check_hooks(settings, &data)?;
+        dry_run::run(settings, &data, &rows).await?;
         let made = Made::of(&settings.providers, &program, &data, asked, pins);
         Ok(Wave::Plan(Box::new(Plan { data, program, made: Arc::new(made) })))
     }
 
+    /// What comes from other stacks. What is to be destroyed takes nothing in.
+    async fn arrivals(
+        &self,
+        program: &Program,
+        snapshot: &mut Snapshot,
+    ) -> Result<Arrivals, PlanError> {
+        if self.want == Want::Nothing {
+            return Ok(Arrivals::default());
+        }
+        let mut sources = BTreeMap::new();
+        for stack in program.arrivals.keys() {
+            let source = self.engine.settings.store.load(stack).await?;
+            sources.insert(stack.clone(), source);
+        }
+        arrive(program, snapshot, &sources)
+    }
+
     /// Refuses to plan a part of what has moved: addresses say what is in the part, and old ones would
     /// not. A call that was cut off may have left an object at one.
-    fn refuse_moving(&self, program: &Program, snapshot: &Snapshot) -> Result<(), PlanError> {
-        if self.narrow.is_whole() || program.moves.is_empty() {
+    fn refuse_moving(
+        &self,
+        program: &Program,
+        snapshot: &Snapshot,
+        arrivals: &Arrivals,
+    ) -> Result<(), PlanError> {
+        if self.narrow.is_whole() || (program.moves.is_empty() && arrivals.moves.is_empty()) {
             return Ok(());
         }
-        let mut moves = follow(program, snapshot)?.moves;
+        let mut moves = arrivals.moves.clone();
+        moves.extend(follow(program, snapshot)?.moves);
         for record in snapshot.intents.values().filter_map(|intent| intent.record.as_deref()) {
             let known = snapshot.records.contains_key(&record.id);
             if let (false, Some((to, _))) = (known, program.moved(&record.address, &record.kind)) {
                 let (from, kind) = (record.address.clone(), record.kind.clone());
-                moves.push(Move { from, to, kind, id: record.id });
+                moves.push(Move { from, to, kind, id: record.id, from_stack: None });
             }
         }
         if moves.is_empty() { Ok(()) } else { Err(PlanError::Moving { moves }) }

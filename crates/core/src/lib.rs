@@ -39,15 +39,17 @@ pub use declare::{
     Component, Declaration, DeclareError, Options, Problem, Reference, ResourceRef, Scope, Site,
     Timeouts, WithOptions,
 };
-pub use engine::{ApplyRequest, BuildError, Engine, EngineBuilder, PlanRequest};
+pub use engine::{
+    ApplyRequest, BuildError, Engine, EngineBuilder, PlanRequest, RecordError, Recorded,
+};
 pub use formwork_macros::{Inputs, Outputs, Resource};
-pub use hook::{ErrorAction, HookCall, HookPoint, MissingHook};
+pub use hook::{ErrorAction, FailedHook, HookCall, HookPoint, MissingHook};
 pub use identity::{Address, Identity, ParseIdError, ResourceId, Seed};
 pub use output::{Input, Output, all, json, zip};
 pub use plan::{
     Action, Cause, Decided, Drift, FieldChange, KeptInUse, Lack, Missing, Move, Narrowed,
-    Observation, Plan, PlanData, PlanError, Reason, Recovered, RefreshMode, Step, StepId, Summary,
-    Takeover, Undecided, UnknownAddress,
+    Observation, Plan, PlanData, PlanError, PlanSource, Reason, Recovered, RefreshMode, Step,
+    StepId, Summary, Takeover, Undecided, UnknownAddress,
 };
 pub use policy::{
     Deferred, Fix, Found, Level, OnUnknown, PlannedStack, Policy, Remediation,
@@ -63,7 +65,7 @@ pub use resource::{
 };
 pub use saved::{
     Asked, LoadPlanError, LoadRequest, MovedProvider, ReadPlanError, SavePlanError, SavedPlan,
-    SealError, Sealed, Sealer,
+    SealError, Sealed, Sealer, Unsaved, UnsavedError,
 };
 pub use schema::{Field, Group, OutputField, OutputSchema, ResourceType, Schema};
 pub use stack::{GraphNode, GraphView, Stack};

@@ -53,6 +53,12 @@ impl<T> fmt::Debug for Stack<T> {
     }
 }
 
+/// Whether a stack can have this name: 1 to 64 letters, digits, `-`, `_` or `.`.
+pub(crate) fn is_stack_name(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    !name.is_empty() && name.len() <= 64 && name.chars().all(fits)
+}
+
 impl<T> Stack<T> {
     /// Runs `declare` once, and captures what it adds.
     ///
@@ -75,9 +81,7 @@ impl<T> Stack<T> {
     ) -> Result<Self, DeclareError> {
         let stack = name.to_owned();
         let mut builder = Builder::new(name);
-        let valid = !name.is_empty()
-            && name.len() <= 64
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+        let valid = is_stack_name(name);
         let declared = caught_now(|| declare(&mut Scope::root(&mut builder)));
         let outputs = match declared {
             Ok(Ok(outputs)) => outputs,

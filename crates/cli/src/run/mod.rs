@@ -3,12 +3,14 @@
 mod apply;
 mod destroy;
 mod drift;
+mod edit;
 mod graph;
 mod output;
 mod plan;
 mod saved;
 mod session;
 mod state;
+mod unsaved;
 mod up;
 
 use std::{collections::BTreeMap, future::Future, path::PathBuf};

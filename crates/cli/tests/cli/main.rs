@@ -1,6 +1,7 @@
 //! Whole command lines, on a fake cloud and on buffers.
 
 mod asking;
+mod edits;
 mod harness;
 mod narrow;
 mod plans;

@@ -25,8 +25,16 @@ impl Executor<'_> {
         match message.answer {
             Answer::Created(Ok(outputs)) => self.created(id, outputs),
             Answer::Created(Err(failure)) => {
-                if failure.partial.is_some() {
-                    self.failed(id, failure.error, failure.partial);
+                if let Some(outputs) = failure.partial {
+                    match self.unusable(self.step(id), &outputs) {
+                        // What it made is found by the next run.
+                        Some(_) => {
+                            let error =
+                                ProviderError { kind: ErrorKind::Ambiguous, ..failure.error };
+                            self.failed(id, error, None);
+                        }
+                        None => self.failed(id, failure.error, Some(outputs)),
+                    }
                 } else if !self.retries(id, &failure.error) {
                     self.give_up(id, failure.error);
                 }
@@ -103,11 +111,9 @@ impl Executor<'_> {
         let step = self.step(id);
         let inputs = self.intended(id);
         let outputs = self.outputs_of(step, &inputs, outputs);
-        let named = self.resource_type(step).and_then(|of| physical_id(of, &outputs)).is_some();
-        if !named {
-            // Without an id there is no row to write; the intent stays open, and the next run looks.
-            let message = "the provider reported a created object without an id".to_owned();
-            self.failed(id, ProviderError::new(ErrorKind::Ambiguous, "formwork", message), None);
+        if let Some(error) = self.unusable(step, &outputs) {
+            // There is no row to write of it; the intent stays open, and the next run looks.
+            self.failed(id, error, None);
             return;
         }
         let row = self.new_row(step, inputs, outputs, Status::Settling);
@@ -118,6 +124,22 @@ impl Executor<'_> {
         self.running(id).attempt = 0;
         self.slots += 1;
         self.after.push(Then::Call(id, Ask::Settle { known }));
+    }
+
+    /// What is wrong with outputs of which no record can be kept: there is no id, or the next run
+    /// could not read them. The provider is to blame, and what became of its call is not known.
+    fn unusable(&self, step: &Step, outputs: &Value) -> Option<ProviderError> {
+        let handler = self.handler(step)?;
+        let message = match handler.check_outputs(outputs) {
+            _ if physical_id(handler.resource_type(), outputs).is_none() => {
+                "the provider reported an object without an id".to_owned()
+            }
+            Err(message) => {
+                format!("what the provider reported is not what this type reports: {message}")
+            }
+            Ok(()) => return None,
+        };
+        Some(ProviderError::new(ErrorKind::Ambiguous, "formwork", message))
     }
 
     pub(super) fn new_row(
@@ -187,6 +209,10 @@ impl Executor<'_> {
         let step = self.step(id);
         let inputs = self.intended(id);
         let outputs = self.outputs_of(step, &inputs, outputs);
+        if let Some(error) = self.unusable(step, &outputs) {
+            self.failed(id, error, None);
+            return;
+        }
         let Ok(mut row) = self.row(id) else {
             let message = "its row is missing from the state";
             self.failed(id, ProviderError::new(ErrorKind::Provider, "state", message), None);
@@ -219,7 +245,12 @@ impl Executor<'_> {
         };
         let first = row.seen.is_none();
         self.running(id).hooked.first = first;
-        row.outputs = self.outputs_of(step, &row.inputs, seen.outputs);
+        let outputs = self.outputs_of(step, &row.inputs, seen.outputs);
+        if let Some(error) = self.unusable(step, &outputs) {
+            self.failed(id, error, None);
+            return;
+        }
+        row.outputs = outputs;
         let after = mark_secrets(&row.inputs, seen.inputs);
         row.seen = Some(settled(&row, step.observed.as_ref(), after));
         row.changing.clear();

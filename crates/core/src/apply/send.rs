@@ -14,9 +14,12 @@ use crate::{
     expr::NodeId,
     hook::HookPoint,
     identity::{Identity, ResourceId},
-    plan::{Action, Cause, FieldChange, Step, StepId, ignored, same_value, unsent_changes},
+    plan::{
+        Action, Cause, FieldChange, Step, StepId, ignored, remark_outputs, remark_seen, same_value,
+        unsent_changes,
+    },
     policy,
-    provider::{ErrorKind, ProviderError, Seen},
+    provider::{ErrorKind, Handler, ProviderError, Seen},
     resource::Changes,
     schema::ResourceType,
     state::{Change, Intent, Record, Status, Verb},
@@ -165,10 +168,12 @@ impl Executor<'_> {
     }
 
     pub(super) fn resource_type(&self, step: &Step) -> Option<&'static ResourceType> {
+        self.handler(step).map(Handler::resource_type)
+    }
+
+    pub(super) fn handler(&self, step: &Step) -> Option<&dyn Handler> {
         let named = self.settings.providers.iter().filter(|p| p.name() == step.provider);
-        named
-            .chain(&self.settings.providers)
-            .find_map(|p| Some(p.handler(&step.kind)?.resource_type()))
+        named.chain(&self.settings.providers).find_map(|p| p.handler(&step.kind))
     }
 
     pub(super) fn record(&mut self, id: StepId) -> Result<(), ProviderError> {
@@ -181,6 +186,11 @@ impl Executor<'_> {
             row.seen = Some(observed.inputs.clone());
             row.changing.clear();
         }
+        // What is secret now must not stay in clear beside it.
+        if let Some(of) = self.resource_type(step) {
+            row.outputs = remark_outputs(of, &inputs, &row.outputs);
+        }
+        row.seen = row.seen.map(|seen| remark_seen(&inputs, seen));
         row.inputs = inputs;
         self.describe(&mut row, step);
         row.status = Status::Ready;

@@ -90,6 +90,8 @@ pub(crate) struct Program {
     pub(crate) requirements: Vec<Requirement>,
     /// The addresses that were others before.
     pub(crate) moves: MoveRules,
+    /// The addresses that were in other stacks before, by stack.
+    pub(crate) arrivals: BTreeMap<String, MoveRules>,
 }
 
 impl Program {
@@ -123,6 +125,7 @@ impl Builder {
                 warnings: Vec::new(),
                 requirements: Vec::new(),
                 moves: MoveRules::default(),
+                arrivals: BTreeMap::new(),
             },
             problems: Vec::new(),
             depth: 0,

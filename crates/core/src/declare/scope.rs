@@ -273,11 +273,15 @@ impl Scope<'_> {
     }
 
     /// Says that what is declared here was at these addresses before.
-    fn moved(&mut self, from: &[String]) {
+    fn moved(&mut self, options: &mut Options) {
         let (to, declared_at) = (Address::new(self.path.as_str()), self.site());
-        for from in from {
-            let rule = Moved { from: from.clone(), to: to.clone(), declared_at };
-            self.builder.program.moves.push(rule);
+        let program = &mut self.builder.program;
+        for from in std::mem::take(&mut options.moved_from) {
+            program.moves.push(Moved { from, to: to.clone(), declared_at });
+        }
+        for (stack, from) in std::mem::take(&mut options.moved_from_stack) {
+            let rule = Moved { from, to: to.clone(), declared_at };
+            program.arrivals.entry(stack).or_default().push(rule);
         }
     }
 
@@ -359,7 +363,7 @@ impl<R: Resource> Component for Declaration<R> {
     fn declare(self, scope: &mut Scope<'_>) -> Self::Handle {
         let mut options = self.options;
         scope.options.inherit(&mut options);
-        scope.moved(&options.moved_from);
+        scope.moved(&mut options);
         let node = Node {
             address: Address::new(scope.path.as_str()),
             kind: NodeKind::Resource(R::TYPE),
@@ -384,7 +388,7 @@ impl<C: Component> Component for WithOptions<C> {
     fn declare(self, scope: &mut Scope<'_>) -> C::Handle {
         let mut options = self.options;
         scope.options.inherit(&mut options);
-        scope.moved(&std::mem::take(&mut options.moved_from));
+        scope.moved(&mut options);
         scope.options = options;
         self.component.declare(scope)
     }
@@ -493,6 +497,33 @@ macro_rules! option_setters {
             #[must_use]
             pub fn moved_from(mut self, address: impl Into<String>) -> Self {
                 self.options.moved_from.push(address.into());
+                self
+            }
+
+            /// Says that it was in another stack of the same store before, and which address it had
+            /// there; of a component, where all that is inside it was.
+            ///
+            /// The next run of this stack takes the recorded objects over and changes nothing in the
+            /// cloud: one commit of both stacks before the first step, so a crash leaves all of it
+            /// done or none, and a plan of it is stale as soon as either state was written. The other
+            /// stack keeps a mark of where each object went: its program is refused for as long as it
+            /// declares one of them, so that it does not make another; the mark goes when the program
+            /// has dropped it. References between what went and what stayed are taken away, for no
+            /// stack knows the order of another: hand values over by settings or lookups.
+            ///
+            /// Where nothing is recorded there, and where something is at the new address, it says
+            /// nothing, so it can stay in the program. A stack that is to be destroyed takes nothing
+            /// in. What was given away is taken back only when the mark of it is gone. A plan is
+            /// refused where a call on one of the objects was cut off, where what goes
+            /// with another object would be parted from it, and where the two stacks mean different
+            /// places by the name of a provider.
+            #[must_use]
+            pub fn moved_from_stack(
+                mut self,
+                stack: impl Into<String>,
+                address: impl Into<String>,
+            ) -> Self {
+                self.options.moved_from_stack.push((stack.into(), address.into()));
                 self
             }
 

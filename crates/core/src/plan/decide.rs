@@ -12,6 +12,7 @@ use petgraph::{Direction, graph::NodeIndex};
 use super::{
     Action, Facts, FieldChange, Observation, PlanData, PlanError, Reason, Want,
     changes::{changes, ignored, keep_ignored},
+    diff::remark_outputs,
     drift::find_drift,
     late::{Asked, Question},
     narrow::{self, Chosen},
@@ -159,6 +160,7 @@ fn attempt(program: &Program, facts: &Facts<'_>) -> Result<PlanData, PlanError> 
         recovered: Vec::new(),
         moves: facts.moves.moves.clone(),
         repairs: Vec::new(),
+        sources: Vec::new(),
         exports,
         recorded_exports: Value::Null,
         warnings,
@@ -412,7 +414,7 @@ impl<'a> Draft<'a> {
                 || self.holds_what_goes(of, node, change.path.top());
         }
         self.reasons(node, of, row, &mut decision);
-        let now = seen.map_or(&row.outputs, |seen| &seen.outputs).clone();
+        let now = remark_outputs(of, desired, seen.map_or(&row.outputs, |seen| &seen.outputs));
         if decision.replaced {
             decision.action = Some(Action::Create);
             decision.delete_first = node.options.delete_first.unwrap_or_else(|| {

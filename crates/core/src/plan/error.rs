@@ -5,11 +5,11 @@ use std::fmt;
 use super::{KeptInUse, Missing, Move, UnknownAddress};
 use crate::{
     declare::{Problem, error_list},
-    hook::MissingHook,
+    hook::{FailedHook, MissingHook},
     identity::Address,
     policy::Verdict,
     provider::ProviderError,
-    state::StateError,
+    state::{Departed, StateError},
     value::Value,
 };
 
@@ -64,6 +64,12 @@ pub enum PlanError {
         /// Which.
         missing: Vec<MissingHook>,
     },
+    /// Hooks that run while a plan is made said no; all of them are listed.
+    #[error("{} hook(s) refuse the plan:{}", failures.len(), list(failures))]
+    HooksFailed {
+        /// Which, and what they said.
+        failures: Vec<FailedHook>,
+    },
     /// Objects have other addresses than they are recorded at, and the plan is narrowed: part of them
     /// would move.
     #[error(
@@ -74,6 +80,18 @@ pub enum PlanError {
     Moving {
         /// What moved, and where to.
         moves: Vec<Move>,
+    },
+    /// The program still declares what the stack gave away; all of it is listed.
+    #[error(
+        "the program of `{stack}` declares {} resource(s) that this stack gave away: take them out of it, or they would be made anew{}",
+        departed.len(),
+        list(departed)
+    )]
+    Departed {
+        /// The stack.
+        stack: String,
+        /// What, and who has it now.
+        departed: Vec<Departed>,
     },
     /// Addresses that were asked for are of nothing that is declared or recorded; all are listed.
     #[error("there is nothing of {} address(es):{}", unknown.len(), list(unknown))]

@@ -4,6 +4,7 @@
 //! seed: no clock, no randomness, no I/O, no async. What it returns is plain data that apply can
 //! follow without deciding anything.
 
+mod arrivals;
 mod baseline;
 mod canonical;
 mod changes;
@@ -26,11 +27,15 @@ mod wave;
 
 use std::{fmt, sync::Arc};
 
+pub(crate) use arrivals::{Arrivals, arrive, departed};
 pub(crate) use baseline::settled;
 pub(crate) use canonical::Canonical;
 pub(crate) use changes::ignored;
 pub(crate) use decide::{compute, created_outputs, updated_outputs};
-pub(crate) use diff::{Against, diff, mark_outputs, mark_secrets, same_value, unsent_changes};
+pub(crate) use diff::{
+    Against, diff, mark_outputs, mark_secrets, remark_outputs, remark_seen, same_value,
+    unsent_changes,
+};
 pub use diff::{Cause, FieldChange};
 pub use error::{PlanError, Takeover};
 pub(crate) use facts::{Facts, Uncertain, Want};
@@ -94,6 +99,9 @@ pub struct PlanData {
     pub moves: Vec<Move>,
     /// What is written to the state before the first step.
     pub repairs: Vec<Change>,
+    /// The other stacks that objects come from: what is written to each in that same commit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<PlanSource>,
     /// The outputs of the stack as they will be, with unknowns; null if the plan is to destroy.
     pub exports: Value,
     /// The outputs of the stack as they are.
@@ -128,6 +136,19 @@ pub struct PlanData {
     /// is recorded, and `repairs` are the rows.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub refresh_only: bool,
+}
+
+/// Another stack that a plan takes objects from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlanSource {
+    /// Its name.
+    pub stack: String,
+    /// The lineage of its state.
+    pub lineage: String,
+    /// The version of its state; apply refuses another.
+    pub version: u64,
+    /// What is written there, with the repairs of this stack.
+    pub changes: Vec<Change>,
 }
 
 /// One object that is not as the last apply left it.

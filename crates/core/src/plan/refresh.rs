@@ -80,6 +80,7 @@ pub(super) fn compute(program: &Program, mut facts: Facts<'_>) -> PlanData {
         recovered: facts.recovered,
         moves: facts.moves.moves,
         repairs: facts.repairs,
+        sources: Vec::new(),
         exports,
         recorded_exports: facts.snapshot.exports,
         warnings: facts.moves.warnings,

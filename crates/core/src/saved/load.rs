@@ -73,7 +73,8 @@ impl LoadRequest<'_> {
         }
         let snapshot = engine.settings.store.load(&stack).await?;
         check_lineage(&document, &snapshot)?;
-        let stale = document.plan.version != snapshot.version;
+        let mut stale = document.plan.version != snapshot.version;
+        stale |= check_sources(engine, &document, allow_stale).await?;
         // What is recorded instead is what nobody has looked at.
         if stale && (!allow_stale || document.plan.refresh_only) {
             let (was, now) = (document.plan.version, snapshot.version);
@@ -140,6 +141,31 @@ fn check_lineage(document: &Document, snapshot: &Snapshot) -> Result<(), LoadPla
         was: was.clone(),
         now: if now.is_empty() { "none yet".to_owned() } else { now.clone() },
     })
+}
+
+/// Whether one of the stacks that objects come from was written since.
+async fn check_sources(
+    engine: &Engine,
+    document: &Document,
+    allow_stale: bool,
+) -> Result<bool, LoadPlanError> {
+    let mut stale = false;
+    for source in &document.plan.sources {
+        let stack = source.stack.clone();
+        let now = engine.settings.store.load(&stack).await?;
+        if now.lineage != source.lineage {
+            let (was, now) = (source.lineage.clone(), now.lineage);
+            return Err(LoadPlanError::Lineage { stack, was, now });
+        }
+        if now.version != source.version {
+            if !allow_stale {
+                let (was, now) = (source.version, now.version);
+                return Err(LoadPlanError::Stale { stack, was, now });
+            }
+            stale = true;
+        }
+    }
+    Ok(stale)
 }
 
 fn check_targets(

@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::cloud::{Cloud, Interrupted, Object, Op};
+use super::{
+    cloud::{Cloud, Interrupted, Object, Op},
+    named::{ByName, Named},
+};
 use crate::{
     Changes, Check, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Observed, Outputs,
     ProviderError, Registry, Resource, Settled,
@@ -223,4 +226,6 @@ pub fn provider(cloud: &Cloud) -> Registry<Cloud> {
         .with::<Single>()
         .with::<Resumable>()
         .with::<Net>()
+        .with::<Named>()
+        .with_lookup::<ByName>()
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
+mod arrivals;
 mod asked;
 mod basics;
 mod bounds;
@@ -9,6 +10,7 @@ mod brought;
 mod crash;
 mod document;
 mod drift;
+mod edits;
 mod failure;
 mod hooks;
 mod late_lookups;
@@ -26,6 +28,7 @@ mod replacement;
 mod saved;
 mod store;
 mod targets;
+mod unsaved;
 mod upgrade;
 mod waves;
 mod world;
