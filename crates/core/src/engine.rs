@@ -388,7 +388,8 @@ impl PlanRequest<'_> {
         };
         // What went through a provider that is undecided itself can not be looked at.
         let out_of_sight = |record: &Record| {
-            program.is_undecided(&record.address)
+            self.want != Want::Nothing
+                && program.is_undecided(&record.address)
                 && gatherer.provider(&record.provider, &record.kind).is_none()
         };
         let replace = self.replace.iter();
