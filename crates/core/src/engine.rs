@@ -12,7 +12,7 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fmt,
     future::IntoFuture,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -380,11 +380,25 @@ impl PlanRequest<'_> {
         &self,
         program: Arc<Program>,
         mut snapshot: Snapshot,
-        gatherer: &Gatherer<'_>,
+        heard: &Mutex<Vec<Pin>>,
         seed: Seed,
     ) -> Result<Wave, PlanError> {
-        let settings = &self.engine.settings;
+        let settings = &self.engine.settings.with(&program);
+        self.check_brought(&program)?;
+        let gatherer = &Gatherer {
+            providers: &settings.providers,
+            defaults: self.engine.settings.providers.len(),
+            stack: program.stack.clone(),
+            parallelism: settings.parallelism,
+            heard,
+        };
         let renamed = gatherer.rename(&program, &mut snapshot);
+        // What went through a provider that is undecided itself can not be looked at.
+        let out_of_sight = |record: &Record| {
+            self.want != Want::Nothing
+                && program.is_undecided(&record.address)
+                && gatherer.provider(&record.provider, &record.kind).is_none()
+        };
         let replace = self.replace.iter().chain(self.import.keys());
         let mut arrivals = self.arrivals(&program, &mut snapshot).await?;
         self.refuse_moving(&program, &snapshot, &arrivals)?;
@@ -395,7 +409,16 @@ impl PlanRequest<'_> {
         for change in upgraded.clone() {
             snapshot.apply(change);
         }
-        let mut recovery = gatherer.recover(&selection.view(&snapshot)).await?;
+        let mut view = selection.view(&snapshot);
+        if program.undecided().next().is_some() {
+            let records = snapshot.records.clone();
+            view.to_mut().intents.retain(|id, intent| {
+                let record = intent.record.as_deref().or_else(|| records.get(id));
+                !record.is_some_and(out_of_sight)
+            });
+        }
+        let mut recovery = gatherer.recover(&view).await?;
+        drop(view);
         for change in recovery.repairs.clone() {
             snapshot.apply(change);
         }
@@ -443,7 +466,7 @@ impl PlanRequest<'_> {
                 || record.is_unclaimed()
         };
         let destroys = self.want == Want::Nothing;
-        let chosen = |record: &Record| selection.contains(&record.address);
+        let chosen = |record: &Record| selection.contains(&record.address) && !out_of_sight(record);
         let refresh = match self.want {
             Want::Records => RefreshMode::List,
             Want::Program | Want::Nothing => self.refresh,

@@ -565,15 +565,17 @@ impl<R: Lifecycle> LookupHandler for Existing<R> {
     }
 }
 
-/// The provider that a lookup asks: the one that its options name, if that has it.
+/// The provider that a lookup asks: the one that its options name, if that has it, or the first of
+/// the `defaults` that has.
 pub(crate) fn asked<'p>(
     providers: &'p [Arc<dyn Provider>],
+    defaults: usize,
     kind: &str,
     options: &Options,
 ) -> Option<&'p Arc<dyn Provider>> {
-    let mut able = providers.iter().filter(|provider| provider.lookup(kind).is_some());
-    let named = able.clone().find(|provider| Some(provider.name()) == options.provider.as_deref());
-    named.or_else(|| able.next())
+    let can = |provider: &&Arc<dyn Provider>| provider.lookup(kind).is_some();
+    let mut named = providers.iter().filter(|p| Some(p.name()) == options.provider.as_deref());
+    named.find(can).or_else(|| providers.iter().take(defaults).find(can))
 }
 
 struct TypedLookup<L: Lookup> {

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{ApplyError, CancelToken, Event, EventSink, Live, commit::Written, executor::Executor};
 use crate::{
-    declare::NodeKind,
+    declare::{NodeKind, Program},
     hook::Hooks,
     plan::Plan,
     policy::Policies,
@@ -27,6 +27,15 @@ pub(crate) struct Settings {
     pub(crate) lease_ttl: Duration,
 }
 
+impl Settings {
+    /// These, with the providers that a program brings along.
+    pub(crate) fn with(&self, program: &Program) -> Self {
+        let mut settings = self.clone();
+        settings.providers.extend(program.providers.iter().cloned());
+        settings
+    }
+}
+
 /// How a run is ended before it is done.
 #[derive(Clone, Copy)]
 pub(crate) struct How<'r> {
@@ -42,6 +51,7 @@ pub(crate) async fn run(
     events: &mut dyn EventSink,
     how: How<'_>,
 ) -> Result<Live, ApplyError> {
+    let settings = &settings.with(&plan.program);
     let stack = plan.data.stack.as_str();
     check_targets(settings, plan)?;
     let idle =

@@ -9,6 +9,7 @@ mod error;
 mod moves;
 mod options;
 mod program;
+mod provide;
 mod scope;
 mod site;
 

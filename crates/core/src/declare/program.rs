@@ -14,6 +14,7 @@ use super::{Decider, MoveRules, Options, Problem, ResourceRef, Site};
 use crate::{
     expr::{Expr, NodeId, ProgramToken},
     identity::Address,
+    provider::Provider,
     schema::{ResourceType, Schema},
 };
 
@@ -85,6 +86,8 @@ pub(crate) struct Program {
     pub(crate) deciders: BTreeMap<NodeIndex, Decider>,
     /// The subtree that a node was declared in, for those that were decided.
     pub(crate) decided_in: HashMap<NodeIndex, NodeIndex>,
+    /// The providers that it brings along.
+    pub(crate) providers: Vec<Arc<dyn Provider>>,
     pub(crate) by_address: HashMap<Address, NodeIndex>,
     pub(crate) exports: Vec<(String, Arc<Expr>)>,
     pub(crate) warnings: Vec<Problem>,
@@ -120,6 +123,7 @@ impl Builder {
                 order: Vec::new(),
                 deciders: BTreeMap::new(),
                 decided_in: HashMap::new(),
+                providers: Vec::new(),
                 by_address: HashMap::new(),
                 exports: Vec::new(),
                 warnings: Vec::new(),

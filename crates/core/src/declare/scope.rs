@@ -7,12 +7,14 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{
     Decider, Moved, Options, Problem, Reference, ResourceRef, Site, Timeouts,
     program::{Builder, Node, NodeKind, Requirement},
+    provide::brought,
 };
 use crate::{
     expr::Expr,
     hook::HookPoint,
     identity::Address,
     output::{Input, Members, Output},
+    provider::Provider,
     resource::{Lookup, Outputs, Resource},
     schema::{Field, Schema},
     value::Value,
@@ -201,6 +203,38 @@ impl Scope<'_> {
         let at = petgraph::graph::NodeIndex::new(of.node.0 as usize);
         scope.builder.program.deciders.insert(at, decider);
         Output::attribute(&of, "")
+    }
+
+    /// Brings a provider along under `name`, for resources and components that name it with
+    /// `.provider(name)`; nothing else goes through it. Within [`Scope::decide`] it can be made of what
+    /// another resource reports: the address of a cluster, for what runs on it.
+    ///
+    /// `make` is called when something first goes through the provider, so one that a plan does not
+    /// need is never made. Records keep the provider's name and where it points, and nothing else of
+    /// it.
+    ///
+    /// * **While it is undecided** what was made through it is left alone; not even a call that was
+    ///   cut off is looked after.
+    /// * **On destroy** it is made of what is recorded.
+    /// * **It is removed** from the program: so must be, before, all that was made through it; a plan
+    ///   that has to look at such an object is refused.
+    /// * **It points elsewhere** than where its objects were made: the plan is refused. Objects that are
+    ///   `deleted_with` what it was made of go with that, without a call.
+    #[track_caller]
+    pub fn provider<P: Provider + 'static>(
+        &mut self,
+        name: impl Into<String>,
+        make: impl Fn() -> P + Send + Sync + 'static,
+    ) {
+        let name = name.into();
+        if self.builder.program.providers.iter().any(|other| other.name() == name) {
+            let here = Location::caller();
+            let site = Site { outer: self.site.map_or(here, |site| site.outer), inner: here };
+            let address = Address::new(self.path.as_str());
+            let message = format!("a provider `{name}` is there already");
+            self.builder.problem(&address, None, site, message);
+        }
+        self.builder.program.providers.push(brought(name, make));
     }
 
     /// Makes `output` an output of the whole stack, under `name`: recorded, and shown to the user.

@@ -23,33 +23,62 @@ const ROUNDS: usize = 100;
 impl PlanRequest<'_> {
     pub(super) async fn run(self) -> Result<Plan, PlanError> {
         let settings = &self.engine.settings;
-        let gatherer = Gatherer {
-            providers: &settings.providers,
-            stack: self.program.stack.clone(),
-            parallelism: settings.parallelism,
-            heard: Mutex::default(),
-        };
+        let heard = Mutex::default();
         let seed = match self.seed {
             Some(seed) => seed,
             None => Seed::random().map_err(|error| PlanError::Seed(error.to_string()))?,
         };
         let snapshot = settings.store.load(&self.program.stack).await?;
+        if self.program.deciders.is_empty() {
+            // Nothing to guess, so nothing to copy.
+            let planned = self.plan_decided(self.program.clone(), snapshot, &heard, seed).await?;
+            if let Wave::Plan(plan) = planned {
+                return Ok(*plan);
+            }
+            return Err(self.undecidable());
+        }
         let mut renamed = snapshot.clone();
+        let gatherer = Gatherer {
+            providers: &settings.with(&self.program).providers,
+            defaults: settings.providers.len(),
+            stack: self.program.stack.clone(),
+            parallelism: settings.parallelism,
+            heard: &heard,
+        };
         gatherer.rename(&self.program, &mut renamed);
         let mut program = self.recorded(&renamed)?;
         for _ in 0..ROUNDS {
-            match self.plan_decided(program, snapshot.clone(), &gatherer, seed).await? {
+            match self.plan_decided(program, snapshot.clone(), &heard, seed).await? {
                 Wave::Plan(plan) => return Ok(*plan),
                 Wave::By(decisions) => program = self.decided(&decisions)?,
             }
         }
+        Err(self.undecidable())
+    }
+
+    fn undecidable(&self) -> PlanError {
         let message = "what decides its subtrees is another value each time that they are declared";
-        Err(self.invalid(vec![Problem {
+        self.invalid(vec![Problem {
             address: "".into(),
             field: None,
             message: message.to_owned(),
             declared_at: "its calls of `decide`".to_owned(),
-        }]))
+        }])
+    }
+
+    /// Refuses providers of the program that the engine has too: records could not tell them apart.
+    pub(super) fn check_brought(&self, program: &Program) -> Result<(), PlanError> {
+        let known = |name: &str| self.engine.settings.providers.iter().any(|p| p.name() == name);
+        let twice = program.providers.iter().filter(|provider| known(provider.name()));
+        let problems: Vec<Problem> = twice
+            .map(|provider| Problem {
+                address: "".into(),
+                field: None,
+                message: format!("the engine has a provider `{}` already", provider.name()),
+                declared_at: "its call of `provider`".to_owned(),
+            })
+            .collect();
+        if problems.is_empty() { Ok(()) } else { Err(self.invalid(problems)) }
     }
 
     fn invalid(&self, problems: Vec<Problem>) -> PlanError {

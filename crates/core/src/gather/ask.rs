@@ -43,7 +43,7 @@ impl<'g> Gatherer<'g> {
     /// Who answers a lookup: the provider that its declaration names, if that can, or the first that
     /// can.
     pub(crate) fn asked_of(&self, kind: &str, options: &Options) -> Option<&'g dyn Provider> {
-        asked(self.providers, kind, options).map(AsRef::as_ref)
+        asked(self.providers, self.defaults, kind, options).map(AsRef::as_ref)
     }
 
     /// Asks every lookup that has no pinned answer to the same question, and those that are to be asked anew. One that is

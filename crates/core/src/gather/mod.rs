@@ -50,17 +50,20 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 /// What reads for a plan.
 pub(crate) struct Gatherer<'g> {
     pub(crate) providers: &'g [Arc<dyn Provider>],
+    /// How many of them, from the first, are there for whoever names none.
+    pub(crate) defaults: usize,
     pub(crate) stack: Arc<str>,
     pub(crate) parallelism: usize,
     /// What lookups answered while this plan is made: nobody is asked the same twice.
-    pub(crate) heard: Mutex<Vec<Pin>>,
+    pub(crate) heard: &'g Mutex<Vec<Pin>>,
 }
 
 impl<'g> Gatherer<'g> {
     pub(crate) fn provider(&self, name: &str, kind: &str) -> Option<&'g Arc<dyn Provider>> {
         // A row that names its provider means that one: another may point elsewhere.
+        let among = if name.is_empty() { &self.providers[..self.defaults] } else { self.providers };
         let fits = |p: &&Arc<dyn Provider>| name.is_empty() || p.name() == name;
-        self.providers.iter().filter(fits).find(|p| p.handler(kind).is_some())
+        among.iter().filter(fits).find(|p| p.handler(kind).is_some())
     }
 
     /// The provider that a declared resource goes through, by its options and its row.

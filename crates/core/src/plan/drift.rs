@@ -25,11 +25,9 @@ pub(super) fn find_drift(
         if record.role != Role::Current || record.status == Status::Absent {
             continue;
         }
-        let (Some(observed), Some(of)) =
-            (facts.observed.get(&record.id), (facts.types)(&record.provider, &record.kind))
-        else {
-            continue;
-        };
+        // Of what was not looked at not even the provider is needed.
+        let Some(observed) = facts.observed.get(&record.id) else { continue };
+        let Some(of) = (facts.types)(&record.provider, &record.kind) else { continue };
         let fields = match observed {
             Observation::Gone => Vec::new(),
             // What its create left undone is no drift.

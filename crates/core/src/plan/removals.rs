@@ -112,7 +112,17 @@ fn keep_shared(draft: &Draft<'_>, removals: &mut [Removal]) {
     let going: HashSet<ResourceId> = removals.iter().map(|removal| removal.row).collect();
     let records = &draft.facts.snapshot.records;
     let type_of = |record: &Record| (draft.facts.types)(&record.provider, &record.kind);
-    let stays = |record: &&Record| record.status != Status::Absent && !going.contains(&record.id);
+    let deleted = removals.iter().filter(|removal| removal.action == Action::Delete);
+    // Another type, or another provider, is another object.
+    let like: HashSet<(&str, &str)> = deleted
+        .filter_map(|removal| records.get(&removal.row))
+        .map(|row| (row.provider.as_str(), row.kind.as_str()))
+        .collect();
+    let stays = |record: &&Record| {
+        record.status != Status::Absent
+            && !going.contains(&record.id)
+            && like.contains(&(record.provider.as_str(), record.kind.as_str()))
+    };
     let kept: HashMap<_, &Record> = records
         .values()
         .filter(stays)

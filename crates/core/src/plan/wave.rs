@@ -209,8 +209,12 @@ impl Draft<'_> {
             removals.iter().enumerate().map(|(i, removal)| (removal.row, i)).collect();
         let first = removals.iter().filter(|removal| removal.delete_first);
         self.released.extend(users_among(facts, first.map(|removal| removal.row), &places));
-        let orphan =
-            |removal: &&Removal| removal.is_of_orphan() && !self.released.contains(&removal.row);
+        // Who names an orphan wants it to go, unless what it may have moved into is named too.
+        let named = self.chosen.selection.has_targets()
+            && !self.program.undecided().any(|(at, _)| self.is_chosen(at));
+        let orphan = |removal: &&Removal| {
+            removal.is_of_orphan() && !named && !self.released.contains(&removal.row)
+        };
         let mut held: HashSet<ResourceId> =
             removals.iter().filter(orphan).map(|removal| removal.row).collect();
         let mut stack: Vec<ResourceId> = kept.iter().chain(&held).copied().collect();

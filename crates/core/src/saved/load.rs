@@ -87,15 +87,17 @@ impl LoadRequest<'_> {
             program
                 .map_err(|problems| LoadPlanError::Differs { stack: stack.clone(), problems })?,
         );
-        let providers = &engine.settings.providers;
+        let settings = engine.settings.with(&program);
+        let (providers, heard) = (&settings.providers, Mutex::default());
         let answers = document.answers.clone();
         let made = Made::of(providers, &program, &document.plan, document.asked.clone(), answers);
-        check_targets(engine, &document)?;
+        check_targets(providers, &document)?;
         let gatherer = Gatherer {
             providers,
+            defaults: engine.settings.providers.len(),
             stack: program.stack.clone(),
             parallelism: engine.settings.parallelism,
-            heard: Mutex::default(),
+            heard: &heard,
         };
         gatherer.check_targets(&snapshot)?;
         let mut problems = types(&document, &made, &program);
@@ -166,10 +168,13 @@ async fn check_sources(
     Ok(stale)
 }
 
-fn check_targets(engine: &Engine, document: &Document) -> Result<(), LoadPlanError> {
+fn check_targets(
+    providers: &[Arc<dyn Provider>],
+    document: &Document,
+) -> Result<(), LoadPlanError> {
     let moved = document.targets.iter().filter_map(|was| {
-        let now = engine.providers().find(|provider| provider.name() == was.provider);
-        let now = now.map(Provider::target);
+        let now = providers.iter().find(|provider| provider.name() == was.provider);
+        let now = now.map(|provider| provider.target());
         (now.as_ref() != Some(&was.target)).then(|| MovedProvider {
             provider: was.provider.clone(),
             was: was.target.clone(),

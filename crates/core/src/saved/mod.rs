@@ -114,7 +114,9 @@ impl Made {
         answers.sort_by(|one, other| one.address.cmp(&other.address));
         let mut used: HashSet<&str> = data.steps.iter().map(|step| &*step.provider).collect();
         let lookups = program.graph.node_weights().filter_map(|node| match node.kind {
-            NodeKind::Lookup { kind, .. } => asked_of(providers, kind, &node.options),
+            NodeKind::Lookup { kind, .. } => {
+                asked_of(providers, providers.len(), kind, &node.options)
+            }
             NodeKind::Resource(_) | NodeKind::Decide => None,
         });
         used.extend(lookups.map(|provider| provider.name()));

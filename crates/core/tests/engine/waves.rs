@@ -236,6 +236,9 @@ async fn what_nobody_declares_waits_for_it_may_have_moved_into_what_is_undecided
             scope.add("new", Thing::builder().build().moved_from("old"));
         });
     };
+    // Unless it is named.
+    let named = world.plan_with(program, |plan| plan.target("orphan")).await.unwrap();
+    assert!(named.to_string().contains("1 to delete"), "{named}");
     let plans = world.waves(program).await;
     assert_eq!(plans.len(), 2);
     assert!(plans[0].contains("1 to create, 0 unchanged"), "{}", plans[0]);

@@ -66,6 +66,11 @@ impl Selection {
         self.part.as_ref().is_none_or(|part| part.addresses.contains(address))
     }
 
+    /// Whether the plan is about what was named, and not about all but what was.
+    pub(super) fn has_targets(&self) -> bool {
+        self.part.as_ref().is_some_and(|part| !part.asked.targets.is_empty())
+    }
+
     /// Whether the user has said that this address is left out.
     fn excludes(&self, address: &Address) -> bool {
         self.part.as_ref().is_some_and(|part| is_named(address, &part.asked.excludes))
