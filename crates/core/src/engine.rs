@@ -18,8 +18,8 @@ use crate::{
     identity::{Address, ResourceId, Seed},
     panics::{bug, caught_now},
     plan::{
-        Action, Facts, Move, Moves, Narrow, Observation, Plan, PlanData, PlanError, RefreshMode,
-        Selection, Want, compute, follow,
+        Action, Children, Facts, Move, Moves, Narrow, Observation, Plan, PlanData, PlanError,
+        RefreshMode, Selection, Want, compute, follow,
     },
     provider::{BoxFuture, Provider},
     saved::{Asked, Made},
@@ -245,6 +245,7 @@ struct Gathered {
     snapshot: Snapshot,
     recovery: Recovery,
     observed: HashMap<ResourceId, Observation>,
+    children: Children,
     answers: HashMap<Address, Pin>,
     moves: Moves,
     seed: Seed,
@@ -377,6 +378,7 @@ impl PlanRequest<'_> {
                     snapshot: snapshot.clone(),
                     recovery: recovery.clone(),
                     observed: HashMap::new(),
+                    children: Children::default(),
                     answers: answers.clone(),
                     moves: moves.clone(),
                     seed,
@@ -397,6 +399,15 @@ impl PlanRequest<'_> {
                 gatherer.observe(&snapshot, &|record| chosen(record) && unseen(record)).await?
             }
         };
+        let there = |record: &Record| match refresh {
+            RefreshMode::List => {
+                matches!(observed.get(&record.id), Some(Observation::There(_)))
+            }
+            RefreshMode::Minimal | RefreshMode::None => chosen(record),
+        };
+        let looks = refresh == RefreshMode::List;
+        let mut children = gatherer.children(&snapshot, &there, looks).await?;
+        gatherer.going_children(&snapshot, &recovery.going, &mut children);
         for id in &recovery.deleting {
             observed.insert(*id, Observation::Gone);
         }
@@ -413,7 +424,8 @@ impl PlanRequest<'_> {
             refresh_only: self.want == Want::Records,
         };
         let pins = answers.values().cloned().collect();
-        let facts = Gathered { selection, snapshot, recovery, observed, answers, moves, seed };
+        let facts =
+            Gathered { selection, snapshot, recovery, observed, children, answers, moves, seed };
         let recorded = facts.snapshot.targets.clone();
         let mut data = self.compute(&gatherer, &program, facts)?;
         data.repairs.extend(targets(settings, &data, &recorded));
@@ -490,6 +502,7 @@ impl PlanRequest<'_> {
                 uncertain: gathered.recovery.uncertain,
                 retried: gathered.recovery.retried,
                 deleting: gathered.recovery.deleting,
+                children: gathered.children,
                 answers: gathered.answers,
                 replace: self.replace.clone(),
                 seed: gathered.seed,

@@ -11,6 +11,7 @@ extern crate self as formwork_core;
 
 mod apply;
 mod check;
+mod child;
 mod declare;
 mod engine;
 mod expr;
@@ -34,6 +35,7 @@ pub use apply::{
     Skipped, StepInfo,
 };
 pub use check::{Check, Target};
+pub use child::{Child, Managed, Parent, SeenChild};
 pub use declare::{
     Component, Declaration, DeclareError, Options, Problem, Reference, ResourceRef, Scope, Site,
     Timeouts, WithOptions,
@@ -44,8 +46,9 @@ pub use hook::{ErrorAction, HookCall, HookPoint, MissingHook};
 pub use identity::{Address, Identity, ParseIdError, ResourceId, Seed};
 pub use output::{Input, Output, all, json, zip};
 pub use plan::{
-    Action, Cause, Drift, FieldChange, Lack, Missing, Move, Narrowed, Observation, Plan, PlanData,
-    PlanError, Reason, Recovered, RefreshMode, Step, StepId, Summary, Takeover, UnknownAddress,
+    Action, Cause, Drift, Fate, FieldChange, Lack, Missing, Move, Narrowed, Observation, Plan,
+    PlanData, PlanError, Reason, Recovered, RefreshMode, Step, StepId, Summary, Takeover,
+    UnknownAddress, Unmanaged,
 };
 pub use provider::{
     BoxFuture, CreateFailure, ErrorKind, Handler, LookupHandler, Provider, ProviderError, Registry,

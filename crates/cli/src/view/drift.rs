@@ -7,17 +7,19 @@ use super::{
     entry::{self, Entry},
     plan::puts_back,
     text::natural,
+    unmanaged::{has_strangers, unmanaged},
 };
 
 /// The report as a page: what the plan puts back, and what it accepts.
 pub(crate) fn drift(plan: &PlanData, layout: &Layout) -> String {
+    let unmanaged = unmanaged(plan, layout);
     if plan.drift.is_empty() {
-        return "No drift.\n".to_owned();
+        return if has_strangers(plan) { unmanaged } else { format!("{unmanaged}No drift.\n") };
     }
     // A plan that only refreshes does not know what `up` would do about it.
     let accepted =
         |drift: &Drift, field: &FieldChange| !plan.refresh_only && !puts_back(plan, drift, field);
-    entry::page(&entries(&plan.drift, accepted, layout), layout)
+    format!("{}{unmanaged}", entry::page(&entries(&plan.drift, accepted, layout), layout))
 }
 
 /// An entry per object, sorted; one for all that are alike. Fields that are `accepted` say so.

@@ -1,6 +1,8 @@
 //! One entry of a plan or a drift report: a resource, what happens to it, and its fields.
 
-use formwork_core::{Action, Cause, Drift, FieldChange, Reason, ResourceType, Step, value::Value};
+use formwork_core::{
+    Action, Cause, Drift, FieldChange, Reason, ResourceType, Step, Unmanaged, value::Value,
+};
 
 use super::{
     Layout,
@@ -111,6 +113,13 @@ impl Entry {
             why.retain(|why| *why != Reason::Destroy.to_string());
         }
         let new = step.action == Action::Create && step.changes.is_empty();
+        let (inputs, hidden) = match step.observed.as_ref().filter(|_| step.is_of_unmanaged()) {
+            // Nothing else says what it is that goes.
+            Some(seen) => (leaves(&seen.inputs), seen.inputs.to_string()),
+            None if new && layout.verbose => (leaves(&step.inputs), step.inputs.to_string()),
+            None if new => (Vec::new(), step.inputs.to_string()),
+            None => (Vec::new(), String::new()),
+        };
         Self {
             sign: step.symbol(),
             address: step.address.to_string(),
@@ -119,8 +128,8 @@ impl Entry {
             summary: if new { summary(&step.inputs, types(&step.kind)) } else { String::new() },
             fields: step.changes.iter().map(Field::planned).collect(),
             id: String::new(),
-            inputs: if new && layout.verbose { leaves(&step.inputs) } else { Vec::new() },
-            hidden: if new { step.inputs.to_string() } else { String::new() },
+            inputs,
+            hidden,
             count: 1,
         }
     }
@@ -141,6 +150,22 @@ impl Entry {
             id: plain(&drift.physical_id).into_owned(),
             inputs: Vec::new(),
             hidden: String::new(),
+            count: 1,
+        }
+    }
+
+    /// What nobody declares: what it is, for nothing else says so.
+    pub(super) fn of_unmanaged(child: &Unmanaged, why: String) -> Self {
+        Self {
+            sign: "!",
+            address: child.address().to_string(),
+            kind: child.kind.clone(),
+            why: plain(&why).into_owned(),
+            summary: String::new(),
+            fields: Vec::new(),
+            id: plain(&child.physical_id).into_owned(),
+            inputs: leaves(&child.inputs),
+            hidden: child.inputs.to_string(),
             count: 1,
         }
     }

@@ -8,4 +8,5 @@ mod saved;
 mod settings;
 mod stories;
 mod trouble;
+mod unmanaged;
 mod world;

@@ -1,6 +1,7 @@
 //! Gathering what the pure planner needs: records, what became of open intents, answers of
 //! lookups, and what is there. Reads only.
 
+mod children;
 mod observe;
 mod recover;
 

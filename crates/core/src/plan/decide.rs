@@ -14,7 +14,7 @@ use super::{
     changes::{changes, ignored, keep_ignored},
     drift::find_drift,
     narrow::{self, Chosen},
-    order, refresh, removals,
+    order, refresh, removals, unmanaged,
 };
 use crate::{
     check::{Check, Peers},
@@ -119,15 +119,16 @@ fn attempt(program: &Program, facts: &Facts<'_>) -> Result<PlanData, PlanError> 
         let (stack, problems) = (program.stack.to_string(), draft.problems);
         return Err(PlanError::Invalid { stack, problems });
     }
-    let steps = loop {
+    let (steps, unasked) = loop {
         draft.delete_first_cascade();
         let removals = removals::decide(&mut draft);
         draft.refuse_what_lacks(&removals)?;
         if !draft.protected.is_empty() {
             return Err(PlanError::Protected { addresses: draft.protected });
         }
-        match order::arrange(&draft, &removals)? {
-            order::Arranged::Steps(steps) => break steps,
+        let unasked = unmanaged::decide(program, facts, &removals)?;
+        match order::arrange(&draft, &removals, &unasked.deletes)? {
+            order::Arranged::Steps(steps) => break (steps, unasked),
             // Each time there are more of them, so this ends.
             order::Arranged::DeleteFirst(nodes) => {
                 for node in nodes {
@@ -144,6 +145,7 @@ fn attempt(program: &Program, facts: &Facts<'_>) -> Result<PlanData, PlanError> 
     let narrowed = draft.chosen.selection.narrowed(program, &facts.snapshot, kept);
     let mut warnings = program.warnings.clone();
     warnings.extend(facts.moves.warnings.iter().cloned());
+    warnings.extend(unasked.warnings);
     Ok(PlanData {
         stack: program.stack.to_string(),
         lineage: String::new(),
@@ -151,6 +153,7 @@ fn attempt(program: &Program, facts: &Facts<'_>) -> Result<PlanData, PlanError> 
         seed: facts.seed,
         steps,
         drift,
+        unmanaged: unasked.told,
         recovered: Vec::new(),
         moves: facts.moves.moves.clone(),
         repairs: Vec::new(),
@@ -359,6 +362,7 @@ impl<'a> Draft<'a> {
         };
         RecordedOptions {
             protect: node.options.protect,
+            exclusive: node.options.exclusive,
             retain: node.options.retain,
             deleted_with: node.options.deleted_with.as_ref().and_then(id_of).map(|(_, id)| id),
             replace_with: node.options.replace_with.iter().filter_map(id_of).collect(),

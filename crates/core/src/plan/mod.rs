@@ -21,6 +21,7 @@ mod removals;
 mod render;
 mod replace;
 mod step;
+mod unmanaged;
 
 use std::{fmt, sync::Arc};
 
@@ -39,6 +40,8 @@ pub use narrow::{Lack, Missing, Narrowed, UnknownAddress};
 pub(crate) use narrow::{Narrow, Selection};
 use serde::{Deserialize, Serialize};
 pub use step::{Action, Reason, Step, StepId};
+pub(crate) use unmanaged::{Children, Stray, StrayOf, Unlisted};
+pub use unmanaged::{Fate, Unmanaged};
 
 use crate::{
     declare::{Problem, Program},
@@ -82,6 +85,10 @@ pub struct PlanData {
     pub steps: Vec<Step>,
     /// What was found different in the cloud from what the last apply left.
     pub drift: Vec<Drift>,
+    /// The children of managed objects that neither the program nor the state has; null if nobody
+    /// looked for them, which only a plan does that looks at everything ([`RefreshMode::List`]).
+    #[serde(default)]
+    pub unmanaged: Option<Vec<Unmanaged>>,
     /// Objects of an interrupted run that were found, and how.
     pub recovered: Vec<Recovered>,
     /// The objects that have a new address, which is written before the first step.
@@ -237,6 +244,15 @@ impl Step {
     #[must_use]
     pub fn is_replacement(&self) -> bool {
         self.action == Action::Create && self.replaces.is_some()
+    }
+
+    /// Whether this step deletes what nobody declares, and no row has: what was seen of it is all that
+    /// is known.
+    #[must_use]
+    pub fn is_of_unmanaged(&self) -> bool {
+        let unmanaged =
+            |reason: &Reason| matches!(reason, Reason::Undeclared(_) | Reason::DeleteBegan);
+        self.action == Action::Delete && self.reasons.iter().any(unmanaged)
     }
 
     /// Whether this step only tidies formwork's own records.

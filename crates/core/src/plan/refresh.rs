@@ -11,6 +11,7 @@ use super::{
     Cause, Drift, Facts, FieldChange, Observation, PlanData, baseline,
     changes::drifted,
     diff::{Against, diff},
+    unmanaged,
 };
 use crate::{
     declare::{NodeKind, Program},
@@ -24,6 +25,7 @@ use crate::{
 
 /// The plan that brings the records up to what was seen: rows to write, and no step.
 pub(super) fn compute(program: &Program, mut facts: Facts<'_>) -> PlanData {
+    let unasked = unmanaged::report(&facts);
     let gone = gone(&facts);
     let (mut drift, mut rows) = (Vec::new(), Vec::new());
     let mut unchanged = 0;
@@ -68,6 +70,8 @@ pub(super) fn compute(program: &Program, mut facts: Facts<'_>) -> PlanData {
     let exports = exports(program, &facts);
     let kept = exports.as_map().into_iter().flat_map(Map::keys).map(ToString::to_string).collect();
     facts.repairs.append(&mut rows);
+    let mut warnings = facts.moves.warnings;
+    warnings.extend(unasked.warnings);
     PlanData {
         stack: program.stack.to_string(),
         narrowed: facts.selection.narrowed(program, &facts.snapshot, kept),
@@ -76,12 +80,13 @@ pub(super) fn compute(program: &Program, mut facts: Facts<'_>) -> PlanData {
         seed: facts.seed,
         steps: Vec::new(),
         drift,
+        unmanaged: unasked.told,
         recovered: facts.recovered,
         moves: facts.moves.moves,
         repairs: facts.repairs,
         exports,
         recorded_exports: facts.snapshot.exports,
-        warnings: facts.moves.warnings,
+        warnings,
         skip_hooks: false,
         unchanged,
         refresh_only: true,

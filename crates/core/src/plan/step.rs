@@ -90,6 +90,10 @@ pub enum Reason {
     GoesWith(Address),
     /// It is retained in the cloud.
     Retained,
+    /// Nobody declares it, and this, which it belongs to, is exclusive.
+    Undeclared(Address),
+    /// Nobody declares it, and an earlier run began to delete it.
+    DeleteBegan,
 }
 
 impl fmt::Display for Reason {
@@ -112,6 +116,8 @@ impl fmt::Display for Reason {
             Reason::Deposed => f.write_str("left over from an earlier replacement"),
             Reason::GoesWith(address) => write!(f, "goes with {address}"),
             Reason::Retained => f.write_str("retained in the cloud"),
+            Reason::Undeclared(parent) => write!(f, "not declared, and {parent} is exclusive"),
+            Reason::DeleteBegan => f.write_str("not declared, and its delete had begun"),
         }
     }
 }

@@ -128,6 +128,10 @@ fn plan_values<E>(
         *value = f(std::mem::take(value))?;
         Ok(())
     };
+    for child in plan.unmanaged.iter_mut().flatten() {
+        map(&mut child.inputs)?;
+        map(&mut child.outputs)?;
+    }
     for step in &mut plan.steps {
         map(&mut step.inputs)?;
         for change in &mut step.changes {

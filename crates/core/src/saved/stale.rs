@@ -41,6 +41,13 @@ pub(super) fn beyond(document: &Document, now: &Plan) -> Vec<Problem> {
             Action::Join | Action::Record | Action::Settle => None,
             Action::Create => made(twin, step),
             Action::Update => changed(twin, step),
+            // Each plan gives it an id of its own; what it is says its address.
+            Action::Delete if step.is_of_unmanaged() => {
+                let same = |was: &&Step| {
+                    was.is_of_unmanaged() && was.kind == step.kind && was.provider == step.provider
+                };
+                twin.filter(same).is_none().then(|| "delete it".to_owned())
+            }
             Action::Delete => {
                 removed(deleted.contains(&step.id), &gone, step).then(|| "delete it".to_owned())
             }

@@ -5,7 +5,7 @@
 //! them, so that a test can tell a lost object from a leftover one.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -13,7 +13,7 @@ use std::{
 use ipnet::IpNet;
 
 use crate::{
-    identity::{Identity, ResourceId},
+    identity::{Identity, ResourceId, Seed},
     provider::{ErrorKind, ProviderError},
     value::Value,
 };
@@ -104,7 +104,12 @@ struct World {
     latency: Duration,
     looks: u32,
     lenient: bool,
+    /// The objects that another hand made.
+    foreign: BTreeSet<String>,
 }
+
+/// The kind whose objects go with the one that they belong to, and have no tag.
+const LEAF: &str = "model:test/leaf";
 
 /// A handle on a modelled cloud; clones share it.
 #[derive(Clone, Debug, Default)]
@@ -186,6 +191,44 @@ impl Cloud {
     /// Removes an object behind everybody's back, references or not.
     pub fn lose(&self, id: &str) {
         self.world().objects.remove(id);
+    }
+
+    /// Makes an object behind everybody's back, without an ownership tag, and returns its id.
+    ///
+    /// `inputs` are those of its type that matter; of `refs`, `fixed_ref` and `held` it refers to the
+    /// objects.
+    pub fn add(&self, kind: &str, inputs: Value) -> String {
+        let mut world = self.world();
+        let n = world.minted.entry("by-hand".to_owned()).or_default();
+        *n += 1;
+        let (id, made_by) =
+            (format!("by-hand#{n}"), ResourceId::derive(&Seed::fixed(u64::MAX), *n));
+        let texts = |field| match inputs.get(field) {
+            Some(Value::List(list)) => list.iter().collect(),
+            Some(value) => vec![value],
+            None => Vec::new(),
+        };
+        let refs = ["refs", "fixed_ref", "held"].into_iter().flat_map(texts);
+        let refs = refs.filter_map(|id| id.as_str().map(str::to_owned)).collect();
+        let name = inputs.get("name").and_then(|name| name.as_str()).map(str::to_owned);
+        let object = Object {
+            kind: kind.to_owned(),
+            made_by,
+            inputs,
+            name,
+            refs,
+            generation: 1,
+            looks_until_ready: 0,
+        };
+        world.objects.insert(id.clone(), object);
+        world.foreign.insert(id.clone());
+        id
+    }
+
+    /// Whether another hand made this object, by [`Cloud::add`].
+    #[must_use]
+    pub fn is_foreign(&self, id: &str) -> bool {
+        self.world().foreign.contains(id)
     }
 
     /// The log of all calls so far.
@@ -408,12 +451,19 @@ impl Effects<'_> {
     }
 
     pub(super) fn delete(&mut self, id: &str) -> Result<(), ProviderError> {
-        let user = self.world.objects.iter().find(|(_, o)| o.refs.iter().any(|r| r == id));
+        let uses = |object: &Object| object.refs.iter().any(|used| used == id);
+        let mut others = self.world.objects.iter().filter(|(_, object)| object.kind != LEAF);
+        let user = others.find(|(_, object)| uses(object));
         if let Some((user, _)) = user.filter(|_| !self.world.lenient) {
             return Err(Self::refuse(ErrorKind::InUse, format!("{id} is used by {user}")));
         }
         match self.world.objects.remove(id) {
-            Some(_) => Ok(()),
+            Some(_) => {
+                let leaf =
+                    |object: &Object| object.kind == LEAF && object.refs.iter().any(|r| r == id);
+                self.world.objects.retain(|_, object| !leaf(object));
+                Ok(())
+            }
             None => Err(Self::refuse(ErrorKind::NotFound, format!("{id} does not exist"))),
         }
     }
@@ -428,6 +478,21 @@ impl Effects<'_> {
 
     pub(super) fn get(&self, id: &str) -> Option<Object> {
         self.world.objects.get(id).cloned()
+    }
+
+    /// The objects of a kind that refer to one of `parents`, and the tag of each.
+    pub(super) fn children(
+        &self,
+        kind: &str,
+        parents: &[&str],
+    ) -> Vec<(String, Object, Option<String>)> {
+        let of = |object: &Object| object.refs.iter().any(|id| parents.contains(&id.as_str()));
+        let found = self.world.objects.iter().filter(|(_, object)| object.kind == kind);
+        let told = found.filter(|(_, object)| of(object)).map(|(id, object)| {
+            let tagged = kind != LEAF && !self.world.foreign.contains(id);
+            (id.clone(), object.clone(), tagged.then(|| object.made_by.to_string()))
+        });
+        told.collect()
     }
 
     pub(super) fn made_by(&self, id: ResourceId) -> Option<(String, Object)> {

@@ -16,4 +16,7 @@ pub use invariants::check_invariants;
 pub use memory::MemoryStore;
 pub use random::Random;
 pub use sample::changes;
-pub use thing::{Net, Resumable, Single, Thing, ThingHandle, ThingOutputs, provider};
+pub use thing::{
+    Leaf, Net, Part, Resumable, Single, Thing, ThingHandle, ThingOutputs, provider,
+    provider_with_children,
+};

@@ -6,13 +6,16 @@ use serde::{Deserialize, Serialize};
 
 use super::cloud::{Cloud, Interrupted, Object, Op};
 use crate::{
-    Changes, Check, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Observed, Outputs,
-    ProviderError, Registry, Resource, Settled,
+    Changes, Check, Child, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Managed,
+    Observed, Outputs, Parent, ProviderError, Registry, Resource, Settled,
     value::{Secret, Value},
 };
 
 macro_rules! thing {
-    ($(#[$doc:meta])* $name:ident, $kind:literal $(, $flag:ident)* $(; $named:ident)?) => {
+    (
+        $(#[$doc:meta])* $name:ident, $kind:literal $(, $flag:ident)* $(; $named:ident)?
+        $(=> $parents:expr)?
+    ) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Resource)]
         #[resource(kind = $kind, outputs = ThingOutputs $(, $flag)*)]
@@ -171,6 +174,27 @@ macro_rules! thing {
                 Ok(Deletion::Done)
             }
 
+            $(
+            const PARENTS: &'static [Parent] = $parents;
+
+            async fn list_children(
+                client: &Cloud,
+                parents: &[Managed<'_>],
+            ) -> Result<Vec<Child<Self>>, ProviderError> {
+                let children = concat!("children ", $kind);
+                let found = client
+                    .call(Op::List, children, None, |at| {
+                        let ids: Vec<&str> = parents.iter().map(|parent| parent.id).collect();
+                        Ok(at.children($kind, &ids))
+                    })
+                    .await?;
+                let child = |(id, object, owner): (String, Object, Option<String>)| {
+                    Ok(Child::new(Self::seen(id, &object)?).owned_by(owner))
+                };
+                found.into_iter().map(child).collect()
+            }
+            )?
+
             fn validate(check: &mut Check<'_>) {
                 if check.get::<String>("label").is_some_and(|label| label.is_empty()) {
                     check.problem("label", "it is empty; expected text, or no label at all");
@@ -215,6 +239,24 @@ thing!(
     "model:test/net"; cidr
 );
 
+thing!(
+    /// An object that belongs to the one in `fixed_ref`, which can not go while this is there. It has
+    /// an ownership tag.
+    Part,
+    "model:test/part" => &[
+        Parent::new("model:test/thing", "fixed_ref"),
+        Parent::new("model:test/single", "fixed_ref"),
+        Parent::new("model:test/thing", "held"),
+    ]
+);
+
+thing!(
+    /// An object that belongs to the one in `fixed_ref`, and goes with it. It can have no tag, so
+    /// nobody can tell who made it.
+    Leaf,
+    "model:test/leaf" => &[Parent::new("model:test/thing", "fixed_ref").goes_along()]
+);
+
 /// The provider of the modelled cloud, under the name `model`.
 #[must_use]
 pub fn provider(cloud: &Cloud) -> Registry<Cloud> {
@@ -223,4 +265,10 @@ pub fn provider(cloud: &Cloud) -> Registry<Cloud> {
         .with::<Single>()
         .with::<Resumable>()
         .with::<Net>()
+}
+
+/// The same, with the types whose objects belong to others: [`Part`] and [`Leaf`].
+#[must_use]
+pub fn provider_with_children(cloud: &Cloud) -> Registry<Cloud> {
+    provider(cloud).with::<Part>().with::<Leaf>()
 }

@@ -8,6 +8,7 @@
 mod going;
 mod keys;
 mod soft;
+mod strays;
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,7 +19,7 @@ use self::{
     soft::{Soft, Weight, choose, components, topological},
 };
 use super::{
-    Action, Missing, Observation, PlanError, Step, StepId,
+    Action, Missing, Observation, PlanError, Reason, Step, StepId,
     decide::{Decision, Draft},
     removals::Removal,
 };
@@ -59,7 +60,11 @@ pub(super) fn holders_left_out(draft: &Draft<'_>, removals: &[Removal]) -> Vec<M
     arrangement.holders_left_out(removals)
 }
 
-pub(super) fn arrange(draft: &Draft<'_>, removals: &[Removal]) -> Result<Arranged, PlanError> {
+pub(super) fn arrange(
+    draft: &Draft<'_>,
+    removals: &[Removal],
+    strays: &[(usize, Reason)],
+) -> Result<Arranged, PlanError> {
     let mut arrangement = Arrangement::new(draft);
     arrangement.forward();
     let forward = arrangement.steps.len();
@@ -68,6 +73,7 @@ pub(super) fn arrange(draft: &Draft<'_>, removals: &[Removal]) -> Result<Arrange
         let users = users.insert(Users::of_all(draft.facts));
         arrangement.removals(users, removals);
     }
+    arrangement.strays(strays);
     let next = arrangement.next();
     if topological(&next).is_none() {
         return Err(arrangement.cycle(&next));
