@@ -21,13 +21,23 @@ pub struct Parent {
     /// Whether a child goes when its parent is deleted. One that does not is in the way of that: a
     /// plan says so, and of an exclusive parent deletes it first.
     pub goes_along: bool,
+    /// Whether a child is never deleted for this parent's sake, be it exclusive: it has a life of its
+    /// own, and only uses the parent.
+    pub told_only: bool,
 }
 
 impl Parent {
     /// A parent that can not be deleted while it has such children.
     #[must_use]
     pub const fn new(kind: &'static str, field: &'static str) -> Self {
-        Self { kind, field, goes_along: false }
+        Self { kind, field, goes_along: false, told_only: false }
+    }
+
+    /// Sets [`Parent::told_only`].
+    #[must_use]
+    pub const fn told_only(mut self) -> Self {
+        self.told_only = true;
+        self
     }
 
     /// Sets [`Parent::goes_along`].
@@ -45,8 +55,7 @@ pub struct Managed<'a> {
     pub kind: &'a str,
     /// Its id in the cloud.
     pub id: &'a str,
-    /// Its state, in the shape of its inputs: what these declare inline is no child that nobody
-    /// declares.
+    /// Its inputs, as they were last sent: what they declare inline is no child that nobody declares.
     pub inputs: &'a Value,
     /// Its outputs.
     pub outputs: &'a Value,
@@ -59,12 +68,22 @@ pub struct Child<R: Resource> {
     pub observed: Observed<R>,
     /// The id in its ownership tag, if it has one: the resource that it is, of whatever stack.
     pub owner: Option<String>,
+    /// Whether it goes when its parent is deleted, where that is otherwise than [`Parent::goes_along`]
+    /// says.
+    pub goes_along: Option<bool>,
 }
 
 impl<R: Resource> Child<R> {
     /// A child without an ownership tag.
     pub fn new(observed: Observed<R>) -> Self {
-        Self { observed, owner: None }
+        Self { observed, owner: None, goes_along: None }
+    }
+
+    /// Sets [`Child::goes_along`].
+    #[must_use]
+    pub fn going_along(mut self, goes: bool) -> Self {
+        self.goes_along = Some(goes);
+        self
     }
 
     /// Sets [`Child::owner`].
@@ -82,4 +101,6 @@ pub struct SeenChild {
     pub seen: Seen,
     /// The id in its ownership tag.
     pub owner: Option<String>,
+    /// See [`Child::goes_along`].
+    pub goes_along: Option<bool>,
 }

@@ -474,7 +474,8 @@ impl<R: Lifecycle> Handler for Typed<R> {
         Box::pin(async move {
             let children = R::list_children(&self.client, parents).await?;
             let seen = children.into_iter().map(|child| {
-                Ok(SeenChild { seen: Self::seen(&child.observed)?, owner: child.owner })
+                let seen = Self::seen(&child.observed)?;
+                Ok(SeenChild { seen, owner: child.owner, goes_along: child.goes_along })
             });
             seen.collect()
         })

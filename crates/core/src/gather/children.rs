@@ -78,7 +78,13 @@ impl Gatherer<'_> {
             if parents.is_empty() {
                 // It went before; there is still a place to tell of it.
                 let (row, address) = (record.id, record.address.clone());
-                parents.push(StrayOf { row, address, field: "", goes_along: false });
+                parents.push(StrayOf {
+                    row,
+                    address,
+                    field: "",
+                    goes_along: false,
+                    told_only: false,
+                });
             }
             children.strays.push(Stray {
                 provider: provider.name().to_owned(),
@@ -135,7 +141,7 @@ impl Gatherer<'_> {
         let managed = asked.parents.iter().map(|(row, id)| Managed {
             kind: &row.kind,
             id,
-            inputs: row.last_known(),
+            inputs: &row.inputs,
             outputs: &row.outputs,
         });
         let managed: Vec<Managed<'_>> = managed.collect();
@@ -202,7 +208,10 @@ impl Asked<'_> {
     fn stray(&self, child: SeenChild) -> Option<Stray> {
         let of = self.handler.resource_type();
         let physical_id = physical_id(of, &child.seen.outputs)?.to_owned();
-        let parents = parents_of(self.handler.parents(), &self.parents, &child.seen.inputs);
+        let mut parents = parents_of(self.handler.parents(), &self.parents, &child.seen.inputs);
+        for of in &mut parents {
+            of.goes_along = child.goes_along.unwrap_or(of.goes_along);
+        }
         if parents.is_empty() {
             return None;
         }
@@ -244,6 +253,7 @@ fn parents_of(parents: &[Parent], rows: &[(&Record, &str)], inputs: &Value) -> V
                 address: row.address.clone(),
                 field: parent.field,
                 goes_along: parent.goes_along,
+                told_only: parent.told_only,
             });
         }
     }

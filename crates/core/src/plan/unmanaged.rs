@@ -96,6 +96,7 @@ pub(crate) struct StrayOf {
     pub(crate) address: Address,
     pub(crate) field: &'static str,
     pub(crate) goes_along: bool,
+    pub(crate) told_only: bool,
 }
 
 /// A type whose objects could not be looked for.
@@ -157,7 +158,7 @@ pub(super) fn decide(
         let deleted: Vec<&StrayOf> = stray.parents.iter().filter(goes).collect();
         let in_the_way = deleted.iter().copied().find(|of| !of.goes_along);
         let claimed = stray.parents.iter().filter(left);
-        let claimed = claimed.filter(|_| stray.owner.is_none());
+        let claimed = claimed.filter(|of| stray.owner.is_none() && !of.told_only);
         let exclusive = claimed.clone().find(|of| is_exclusive(program, facts, of.row));
         let reason = match (stray.deleting, exclusive) {
             (Some(_), _) => Some(Reason::DeleteBegan),
@@ -233,6 +234,10 @@ impl Stray {
 
 /// What the plan says of the deletes that will fail, one warning for each parent.
 fn blocks(facts: &Facts<'_>, blocked: &[(&StrayOf, &Stray)]) -> Vec<Problem> {
+    let removable = |row| {
+        let mut of_row = blocked.iter().filter(|(of, _)| of.row == row);
+        of_row.any(|(of, stray)| !of.told_only && stray.owner.is_none())
+    };
     let mut warnings: Vec<(ResourceId, Problem)> = Vec::new();
     for (of, stray) in blocked {
         let record = &facts.snapshot.records[&of.row];
@@ -248,8 +253,12 @@ fn blocks(facts: &Facts<'_>, blocked: &[(&StrayOf, &Stray)]) -> Vec<Problem> {
                     field: None,
                     message: format!(
                         "its delete will fail while these are there, which nobody declares: \
-                         delete them, or make it exclusive to have what is no other stack's go \
-                         first{child}"
+                         delete them{}{child}",
+                        match removable(of.row) {
+                            true =>
+                                ", or make it exclusive to have what only belongs to it go first",
+                            false => "",
+                        }
                     ),
                     declared_at: record.declared_at.clone(),
                 },
