@@ -13,7 +13,7 @@ mod site;
 
 pub(crate) use error::list as error_list;
 pub use error::{DeclareError, Problem};
-pub(crate) use moves::Moved;
+pub(crate) use moves::{MoveRules, Moved};
 pub use options::{Options, Timeouts};
 pub(crate) use program::{Builder, Node, NodeKind, Program};
 pub use scope::{Component, Declaration, Scope, WithOptions};

@@ -10,7 +10,7 @@ use std::{
 
 use petgraph::graph::{DiGraph, NodeIndex};
 
-use super::{Moved, Options, Problem, ResourceRef, Site};
+use super::{MoveRules, Options, Problem, ResourceRef, Site};
 use crate::{
     expr::{Expr, NodeId, ProgramToken},
     identity::Address,
@@ -68,7 +68,7 @@ pub(crate) struct Program {
     pub(crate) warnings: Vec<Problem>,
     pub(crate) requirements: Vec<Requirement>,
     /// The addresses that were others before.
-    pub(crate) moves: Vec<Moved>,
+    pub(crate) moves: MoveRules,
 }
 
 impl Program {
@@ -95,7 +95,7 @@ impl Builder {
                 exports: Vec::new(),
                 warnings: Vec::new(),
                 requirements: Vec::new(),
-                moves: Vec::new(),
+                moves: MoveRules::default(),
             },
             problems: Vec::new(),
         }

@@ -143,8 +143,10 @@ impl Scope<'_> {
     /// Says that what is declared here was at these addresses before.
     fn moved(&mut self, from: &[String]) {
         let (to, declared_at) = (Address::new(self.path.as_str()), self.site());
-        let moved = |from: &String| Moved { from: from.clone(), to: to.clone(), declared_at };
-        self.builder.program.moves.extend(from.iter().map(moved));
+        for from in from {
+            let rule = Moved { from: from.clone(), to: to.clone(), declared_at };
+            self.builder.program.moves.push(rule);
+        }
     }
 
     fn site(&self) -> Site {

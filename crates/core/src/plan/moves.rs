@@ -4,7 +4,7 @@
 //! it belongs; and it is written at once, before the first step.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fmt,
 };
 
@@ -77,12 +77,13 @@ pub(crate) fn follow(program: &Program, snapshot: &Snapshot) -> Result<Moves, Pl
 /// Who is at which place, and where each is to go.
 struct Tenants<'p> {
     program: &'p Program,
-    /// The places where only the row of an object is that was deleted: nobody stays there.
-    gone: BTreeSet<Place<'p>>,
     to: BTreeMap<Place<'p>, Option<(Address, Vec<&'p Moved>)>>,
+    /// The places whose object goes: nobody stays where it is to go to.
+    going: HashSet<Place<'p>>,
 }
 
 impl<'p> Tenants<'p> {
+    /// `gone` are the places where only the row of an object is that was deleted: nobody stays there.
     fn new(
         program: &'p Program,
         places: impl Iterator<Item = Place<'p>>,
@@ -91,24 +92,13 @@ impl<'p> Tenants<'p> {
         let moved = |(address, kind): Place<'p>| {
             ((address, kind), program.moved(&Address::new(address), kind))
         };
-        Self { program, gone, to: places.map(moved).collect() }
+        let to = places.map(moved).collect();
+        let going = going(&to, &gone);
+        Self { program, to, going }
     }
 
-    /// Whether the one at this place goes: if nobody stays where it is to go to.
     fn goes(&self, place: Place<'_>) -> bool {
-        let Some((mut at, kind)) = self.to.get_key_value(&place).map(|(place, _)| *place) else {
-            return false;
-        };
-        // Each of a row of them waits for the next; one that has no end moves nobody.
-        for _ in 0..=self.to.len() {
-            match self.to.get(&(at, kind)) {
-                None => return true,
-                Some(_) if at != place.0 && self.gone.contains(&(at, kind)) => return true,
-                Some(None) => return false,
-                Some(Some((to, _))) => at = to.as_str(),
-            }
-        }
-        false
+        self.going.contains(&place)
     }
 
     fn moving(&self) -> BTreeMap<Place<'p>, Address> {
@@ -164,21 +154,52 @@ impl<'p> Tenants<'p> {
     }
 }
 
+/// Which of them go. Each in a row of them waits for the next, so each row is followed once; one that
+/// has no end moves nobody.
+fn going<'p>(
+    to: &BTreeMap<Place<'p>, Option<(Address, Vec<&'p Moved>)>>,
+    gone: &BTreeSet<Place<'p>>,
+) -> HashSet<Place<'p>> {
+    let mut known: HashMap<Place<'_>, bool> = HashMap::with_capacity(to.len());
+    for place in to.keys() {
+        let mut row = Vec::new();
+        let mut at = *place;
+        let goes = loop {
+            // Of the place itself this says nothing: only who comes to it has no need to wait.
+            if !row.is_empty() && gone.contains(&at) {
+                break true;
+            }
+            if let Some(goes) = known.get(&at) {
+                break *goes;
+            }
+            let Some((place, next)) = to.get_key_value(&at) else { break true };
+            known.insert(*place, false);
+            row.push(*place);
+            match next {
+                Some((next, _)) => at = (next.as_str(), place.1),
+                None => break false,
+            }
+        };
+        known.extend(row.into_iter().map(|place| (place, goes)));
+    }
+    to.keys().filter(|place| known.get(*place).is_some_and(|goes| *goes)).copied().collect()
+}
+
 /// Resources that are said to have been another address, where something of another kind is.
 fn other_kinds(program: &Program, snapshot: &Snapshot) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for rule in &program.moves {
+    let mut current: HashMap<&str, Vec<&Record>> = HashMap::new();
+    for record in snapshot.records.values().filter(|record| record.role == Role::Current) {
+        current.entry(record.address.as_str()).or_default().push(record);
+    }
+    for rule in program.moves.iter() {
         let from = Address::new(rule.from.as_str());
         let Some(node) = program.by_address.get(&rule.to).map(|at| &program.graph[*at]) else {
             continue;
         };
         let kind = node.kind.name();
-        let there = |record: &&Record| {
-            record.role == Role::Current
-                && record.address == from
-                && !program.declares(&from, &record.kind)
-        };
-        let mut there = snapshot.records.values().filter(there).peekable();
+        let there = current.get(rule.from.as_str()).into_iter().flatten();
+        let mut there = there.filter(|record| !program.declares(&from, &record.kind)).peekable();
         if let Some(other) = there.peek().map(|record| record.kind.clone())
             && there.all(|record| record.kind != kind)
         {
@@ -203,6 +224,7 @@ fn changes(
     pins: &BTreeMap<Place<'_>, Address>,
 ) -> Vec<Change> {
     let renamed: HashMap<&str, &Address> = rows.iter().map(|(from, to)| (from.0, to)).collect();
+    let taken: HashSet<Place<'_>> = rows.iter().map(|(from, to)| (to.as_str(), from.1)).collect();
     let mut changes = Vec::new();
     for record in snapshot.records.values() {
         let mut row = record.clone();
@@ -211,12 +233,11 @@ fn changes(
             row.address = to.clone();
         }
         // One that takes the place of an object that was deleted is the current one there.
-        let taken = |(from, to): (&Place<'_>, &Address)| *to == row.address && from.1 == row.kind;
         let moved = record.address != row.address;
         if !moved
             && row.role == Role::Current
             && row.status == Status::Absent
-            && rows.iter().any(taken)
+            && taken.contains(&(row.address.as_str(), row.kind.as_str()))
         {
             row.role = Role::Deposed;
         }

@@ -368,7 +368,7 @@ async fn what_an_earlier_replacement_left_and_what_is_not_there_yet_go_along() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_crash_at_any_write_leaves_all_moves_or_none() {
     let v1 = |scope: &mut Scope<'_>| {
         drop(scope.add("net", Network { subnets: &["a", "b"], label: "x" }));
