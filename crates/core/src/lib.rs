@@ -46,9 +46,9 @@ pub use hook::{ErrorAction, HookCall, HookPoint, MissingHook};
 pub use identity::{Address, Identity, ParseIdError, ResourceId, Seed};
 pub use output::{Input, Output, all, json, zip};
 pub use plan::{
-    Action, Cause, Drift, Fate, FieldChange, Lack, Missing, Move, Narrowed, Observation, Plan,
-    PlanData, PlanError, Reason, Recovered, RefreshMode, Step, StepId, Summary, Takeover,
-    UnknownAddress, Unmanaged,
+    Action, Cause, Drift, DriftView, Fate, FieldChange, Lack, Missing, Move, Narrowed, Observation,
+    Plan, PlanData, PlanError, Reason, Recovered, RefreshMode, Standing, Step, StepId, Summary,
+    Takeover, UnknownAddress, Unmanaged,
 };
 pub use provider::{
     BoxFuture, CreateFailure, ErrorKind, Handler, LookupHandler, Provider, ProviderError, Registry,

@@ -202,7 +202,8 @@ async fn what_is_there_is_recorded_and_put_back_by_the_next_run() {
     assert_snapshot!(plan.both(), @r#"
     recorded as it is in the cloud, which stays so
       ~ node-0         demo:compute/node  node-node-0.1
-          size  "small" -> "huge"
+          field  program  recorded  there
+          size   "small"  "small"   "huge"  `up` puts it back
       - node-1-driver  demo:node/driver   (gone)  drv-node-1-driver.1
 
     Plan: 1 to record, 1 to drop, 5 unchanged.

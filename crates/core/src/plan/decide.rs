@@ -14,7 +14,7 @@ use super::{
     changes::{changes, ignored, keep_ignored},
     drift::find_drift,
     narrow::{self, Chosen},
-    order, refresh, removals, unmanaged,
+    order, refresh, removals, unmanaged, views,
 };
 use crate::{
     check::{Check, Peers},
@@ -86,7 +86,7 @@ pub(crate) fn compute(program: &Program, mut facts: Facts<'_>) -> Result<PlanDat
 fn attempt(program: &Program, facts: &Facts<'_>) -> Result<PlanData, PlanError> {
     let nodes = program.graph.node_count();
     let current = current_rows(&facts.snapshot);
-    let (drift, strayed) = find_drift(program, facts);
+    let (mut drift, strayed) = find_drift(program, facts);
     let mut draft = Draft {
         program,
         facts,
@@ -139,6 +139,7 @@ fn attempt(program: &Program, facts: &Facts<'_>) -> Result<PlanData, PlanError> 
             }
         }
     };
+    views::add(&mut drift, facts, Some(&draft));
     let decisions = program.graph.node_indices().zip(&draft.decisions);
     let chosen = decisions.filter(|(node, _)| draft.is_chosen(*node));
     let unchanged = chosen.filter_map(|(_, d)| d.as_ref()).filter(|d| d.is_unchanged()).count();

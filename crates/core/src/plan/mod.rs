@@ -22,6 +22,7 @@ mod render;
 mod replace;
 mod step;
 mod unmanaged;
+mod views;
 
 use std::{fmt, sync::Arc};
 
@@ -42,12 +43,13 @@ use serde::{Deserialize, Serialize};
 pub use step::{Action, Reason, Step, StepId};
 pub(crate) use unmanaged::{Children, Stray, StrayOf, Unlisted};
 pub use unmanaged::{Fate, Unmanaged};
+pub use views::{DriftView, Standing};
 
 use crate::{
     declare::{Problem, Program},
     identity::{Address, ResourceId, Seed},
     saved::Made,
-    state::Change,
+    state::{Change, Role},
     value::{Map, Value},
 };
 
@@ -128,10 +130,23 @@ pub struct Drift {
     pub id: ResourceId,
     /// Its id in the cloud.
     pub physical_id: String,
+    /// Whether it is the object of its address, or an old one that is still to be deleted.
+    #[serde(default)]
+    pub role: Role,
+    /// Whether the program declares it, as far as the plan asks.
+    #[serde(default = "yes")]
+    pub declared: bool,
     /// Whether it is gone altogether.
     pub gone: bool,
     /// The fields that differ: `old` is what the last apply left, `new` what is there now.
     pub fields: Vec<FieldChange>,
+    /// The same places from all sides: the program, the record, the cloud.
+    #[serde(default)]
+    pub views: Vec<DriftView>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// What became of a call that an earlier run did not see the end of.

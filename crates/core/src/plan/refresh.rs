@@ -11,7 +11,7 @@ use super::{
     Cause, Drift, Facts, FieldChange, Observation, PlanData, baseline,
     changes::drifted,
     diff::{Against, diff},
-    unmanaged,
+    unmanaged, views,
 };
 use crate::{
     declare::{NodeKind, Program},
@@ -42,8 +42,11 @@ pub(super) fn compute(program: &Program, mut facts: Facts<'_>) -> PlanData {
                 .and_then(|of| physical_id(of, &record.outputs))
                 .unwrap_or_default()
                 .to_owned(),
+            role: record.role,
+            declared: program.declares(&record.address, &record.kind),
             gone,
             fields,
+            views: Vec::new(),
         };
         if gone.contains(&record.id) {
             rows.extend(dropped(&facts, record, &gone));
@@ -64,6 +67,7 @@ pub(super) fn compute(program: &Program, mut facts: Facts<'_>) -> PlanData {
         }
     }
     drift.sort_by(|a, b| a.address.cmp(&b.address));
+    views::add(&mut drift, &facts, None);
     for row in &rows {
         facts.snapshot.apply(row.clone());
     }

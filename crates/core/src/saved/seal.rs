@@ -150,6 +150,12 @@ fn plan_values<E>(
         map(&mut change.old)?;
         map(&mut change.new)?;
     }
+    for view in plan.drift.iter_mut().flat_map(|drift| &mut drift.views) {
+        for value in view.wanted.iter_mut().chain([&mut view.sent, &mut view.left, &mut view.found])
+        {
+            map(value)?;
+        }
+    }
     map(&mut plan.exports)?;
     map(&mut plan.recorded_exports)?;
     let repairs = plan.repairs.into_iter().map(|change: Change| change.try_map_values(f));

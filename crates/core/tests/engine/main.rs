@@ -25,4 +25,5 @@ mod store;
 mod targets;
 mod unmanaged;
 mod upgrade;
+mod views;
 mod world;
