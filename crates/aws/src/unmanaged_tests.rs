@@ -187,10 +187,10 @@ async fn what_was_given_to_a_role_by_hand_is_told_and_taken_where_it_is_exclusiv
 
 #[tokio::test]
 async fn a_disk_that_another_hand_attached_is_told_and_those_that_came_with_the_machine_are_not() {
-    let desk = desk().await;
     let site = crate::ec2::fixture::site().await;
+    site.sandbox.knobs().state_duration(Duration::from_millis(20));
     let engine = Engine::builder().provider(aws(&site.sandbox).await).state(MemoryStore::new());
-    let desk = Desk { aws: aws(&site.sandbox).await, engine: engine.try_build().unwrap(), ..desk };
+    let desk = Desk { aws: aws(&site.sandbox).await, engine: engine.try_build().unwrap() };
     let machine = |exclusive: bool| {
         let (image, subnet) = (site.image.clone(), site.subnet.clone());
         move |scope: &mut Scope<'_>| {

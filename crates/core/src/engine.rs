@@ -1,6 +1,7 @@
 //! The engine: plan a stack, apply a plan.
 
 mod narrow;
+mod policies;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -21,6 +22,7 @@ use crate::{
         Action, Children, Facts, Move, Moves, Narrow, Observation, Plan, PlanData, PlanError,
         RefreshMode, Selection, Want, compute, follow,
     },
+    policy::{Exemption, Policy, judge},
     provider::{BoxFuture, Provider},
     saved::{Asked, Made},
     schema::ResourceType,
@@ -53,6 +55,8 @@ pub struct EngineBuilder {
     providers: Vec<Arc<dyn Provider>>,
     hooks: Hooks,
     same_hook: Option<String>,
+    policies: Vec<Policy>,
+    exemptions: Vec<Exemption>,
     store: Option<Arc<dyn StateStore>>,
     parallelism: Option<usize>,
     holder: Option<String>,
@@ -72,6 +76,25 @@ pub enum BuildError {
     /// Two hooks have one name.
     #[error("two hooks are called `{0}`: a resource names its hooks")]
     SameHook(String),
+    /// Two policies have one name.
+    #[error("two policies are called `{0}`: an exemption names its policy")]
+    SamePolicy(String),
+    /// Something is exempt from a policy that is not there.
+    #[error("{address} is exempt from the policy `{policy}`, which is not there")]
+    UnknownPolicy {
+        /// What is exempt.
+        address: Address,
+        /// The policy's name.
+        policy: String,
+    },
+    /// Something is exempt from a policy, and nobody says why.
+    #[error("{address} is exempt from the policy `{policy}` without a reason")]
+    NoReason {
+        /// What is exempt.
+        address: Address,
+        /// The policy's name.
+        policy: String,
+    },
 }
 
 impl EngineBuilder {
@@ -163,7 +186,8 @@ impl EngineBuilder {
     /// Makes the engine.
     ///
     /// # Errors
-    /// When there is no store, or two providers share a name.
+    /// When there is no store, two providers, hooks or policies share a name, or an exemption is from
+    /// no policy or without a reason.
     pub fn try_build(self) -> Result<Engine, BuildError> {
         let mut names = HashSet::new();
         if !self.providers.iter().all(|provider| names.insert(provider.name())) {
@@ -173,10 +197,12 @@ impl EngineBuilder {
         if let Some(name) = self.same_hook {
             return Err(BuildError::SameHook(name));
         }
+        let policies = policies::checked(self.policies, self.exemptions)?;
         Ok(Engine {
             settings: Settings {
                 providers: self.providers,
                 hooks: Arc::new(self.hooks),
+                policies: Arc::new(policies),
                 store: self.store.ok_or(BuildError::NoStore)?,
                 parallelism: self.parallelism.unwrap_or(16),
                 holder: self.holder.unwrap_or_else(|| "formwork".to_owned()),
@@ -427,7 +453,9 @@ impl PlanRequest<'_> {
         let facts =
             Gathered { selection, snapshot, recovery, observed, children, answers, moves, seed };
         let recorded = facts.snapshot.targets.clone();
+        let judged = policies::judged(&settings.policies, &facts.snapshot);
         let mut data = self.compute(&gatherer, &program, facts)?;
+        judge(&settings.policies, &program, &mut data, &judged, destroys)?;
         data.repairs.extend(targets(settings, &data, &recorded));
         data.skip_hooks = self.skip_hooks;
         check_hooks(settings, &data)?;
@@ -506,6 +534,7 @@ impl PlanRequest<'_> {
                 answers: gathered.answers,
                 replace: self.replace.clone(),
                 seed: gathered.seed,
+                policies: &self.engine.settings.policies,
                 types: &types,
                 provider_of: &provider_of,
                 same_place: &same_place,

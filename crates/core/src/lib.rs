@@ -21,6 +21,7 @@ mod identity;
 mod output;
 mod panics;
 mod plan;
+mod policy;
 mod provider;
 mod resource;
 mod saved;
@@ -49,6 +50,10 @@ pub use plan::{
     Action, Cause, Drift, DriftView, Fate, FieldChange, Lack, Missing, Move, Narrowed, Observation,
     Plan, PlanData, PlanError, Reason, Recovered, RefreshMode, Standing, Step, StepId, Summary,
     Takeover, UnknownAddress, Unmanaged,
+};
+pub use policy::{
+    Deferred, Fix, Found, Level, OnUnknown, PlannedStack, Policy, Remediation,
+    Report as PolicyReport, Subject, Typed, Verdict, Violation,
 };
 pub use provider::{
     BoxFuture, CreateFailure, ErrorKind, Handler, LookupHandler, Provider, ProviderError, Registry,

@@ -6,6 +6,7 @@ use crate::{
     hook::HookPoint,
     identity::{Address, ResourceId},
     plan::{Action, Step, StepId},
+    policy::Violation,
     provider::ProviderError,
     schema::Group,
 };
@@ -95,6 +96,15 @@ pub enum Event {
         point: HookPoint,
         /// The one that failed, and why.
         error: Option<String>,
+    },
+    /// A step violates a policy by a value that was not known before. If the policy is mandatory, and
+    /// the step is not exempt, it fails, and nothing is sent.
+    PolicyViolated {
+        /// The step.
+        #[serde(flatten)]
+        of: StepInfo,
+        /// What is wrong.
+        violation: Violation,
     },
     /// A step is done, and recorded.
     StepFinished {

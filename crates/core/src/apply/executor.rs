@@ -28,6 +28,7 @@ use crate::{
     expr::NodeId,
     identity::{Address, ResourceId},
     plan::{Action, Plan, Step, StepId},
+    policy::{AtApply, Remediation},
     provider::{ErrorKind, ProviderError},
     state::{Change, Lease, Record, Snapshot, StateError},
     value::{Map, Value},
@@ -51,6 +52,8 @@ pub(super) struct Running {
     /// What to ask when it wakes.
     pub(super) again: Option<Ask>,
     pub(super) hooked: Hooked,
+    /// Whether the policies have judged what it sends.
+    pub(super) judged: bool,
 }
 
 pub(super) struct Executor<'r> {
@@ -70,6 +73,10 @@ pub(super) struct Executor<'r> {
     /// Per node, what it reports.
     pub(super) outputs: Vec<Value>,
     pub(super) node_of: Vec<Option<NodeIndex>>,
+    /// What the policies are still to judge.
+    pub(super) policy: Option<AtApply<'r>>,
+    /// What the policies put right, by resource.
+    pub(super) remedied: HashMap<&'r Address, Vec<&'r Remediation>>,
     /// The rows that are removed, by their address.
     pub(super) removed_at: HashMap<Address, Vec<ResourceId>>,
     /// The objects that this run made, where the plan also removes some.
@@ -134,6 +141,12 @@ impl<'r> Executor<'r> {
         for (_, Reverse(step)) in &ready {
             progress[step.index()] = Progress::Open;
         }
+        let mut remedied: HashMap<&Address, Vec<&Remediation>> = HashMap::new();
+        for remediation in &plan.data.policy.remediations {
+            remedied.entry(&remediation.address).or_default().push(remediation);
+        }
+        let rows = snapshot.records.values();
+        let policy = AtApply::of(&settings.policies, program, &plan.data, rows);
         Self {
             settings,
             lease,
@@ -148,6 +161,8 @@ impl<'r> Executor<'r> {
             version: snapshot.version,
             outputs,
             node_of: steps.iter().map(declared).collect(),
+            policy,
+            remedied,
             removed_at,
             made: HashSet::new(),
             progress,
@@ -262,6 +277,7 @@ impl<'r> Executor<'r> {
             attempt: 0,
             again: None,
             hooked: Hooked::default(),
+            judged: false,
         })
     }
 

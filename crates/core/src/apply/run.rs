@@ -9,6 +9,7 @@ use crate::{
     declare::NodeKind,
     hook::Hooks,
     plan::Plan,
+    policy::Policies,
     provider::Provider,
     state::{Lease, Record, Role, Snapshot, StateError, StateStore, Status},
     value::Value,
@@ -19,6 +20,7 @@ use crate::{
 pub(crate) struct Settings {
     pub(crate) providers: Vec<Arc<dyn Provider>>,
     pub(crate) hooks: Arc<Hooks>,
+    pub(crate) policies: Arc<Policies>,
     pub(crate) store: Arc<dyn StateStore>,
     pub(crate) parallelism: usize,
     pub(crate) holder: String,

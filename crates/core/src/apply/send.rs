@@ -15,6 +15,7 @@ use crate::{
     hook::HookPoint,
     identity::{Address, Identity, ResourceId},
     plan::{Action, Cause, FieldChange, Step, StepId, ignored, same_value, unsent_changes},
+    policy,
     provider::{ErrorKind, ProviderError, Seen, physical_id},
     resource::Changes,
     schema::ResourceType,
@@ -101,10 +102,13 @@ impl Executor<'_> {
             return Err(invalid("the program does not declare it".to_owned()));
         };
         let outputs = &self.outputs;
-        let resolved = self.program.graph[node]
+        let mut resolved = self.program.graph[node]
             .inputs
             .resolve(&|node: NodeId| outputs.get(node.0 as usize))
             .map_err(|error| invalid(error.to_string()))?;
+        if let Some(remedied) = self.remedied.get(&step.address) {
+            policy::overlay(&mut resolved, remedied.iter().copied());
+        }
         let inputs = match step.inputs.is_known() {
             true if step.inputs == resolved => return Ok(resolved),
             true => step.inputs.clone(),
@@ -128,6 +132,27 @@ impl Executor<'_> {
                 "`{name}` comes from another resource, which reported something else in this run \
                  than was planned with: plan again"
             ))),
+        }
+    }
+
+    /// Refuses what violates a mandatory policy by what is known only now.
+    fn judge(&mut self, id: StepId, inputs: &Value) -> Result<(), ProviderError> {
+        let step = self.step(id);
+        if self.running(id).judged {
+            return Ok(());
+        }
+        self.running(id).judged = true;
+        let Some(policy) = &mut self.policy else { return Ok(()) };
+        let violations = policy.judge(step, inputs);
+        for violation in &violations {
+            let (of, violation) = (self.info(id), violation.clone());
+            self.events.event(Event::PolicyViolated { of, violation });
+        }
+        let refusals = violations.iter().filter(|violation| violation.refuses());
+        let refusals: Vec<String> = refusals.map(ToString::to_string).collect();
+        match refusals.is_empty() {
+            true => Ok(()),
+            false => Err(ProviderError::new(ErrorKind::Invalid, "policy", refusals.join("; "))),
         }
     }
 
@@ -187,6 +212,7 @@ impl Executor<'_> {
     pub(super) fn send(&mut self, id: StepId) -> Result<(), ProviderError> {
         let step = self.step(id);
         let inputs = self.resolve(id)?;
+        self.judge(id, &inputs)?;
         let (verb, record, ask) = if step.action == Action::Create {
             let record = self.new_row(step, inputs.clone(), Value::Null, Status::Settling);
             (Verb::Create, record, Ask::Create { inputs })

@@ -49,6 +49,8 @@ pub struct Options {
     pub moved_from: Vec<String>,
     /// The hooks that run around its verbs, by name, in the order they run in.
     pub hooks: Vec<(HookPoint, String)>,
+    /// The policies that it is exempt from, by name, each with the reason.
+    pub exempt: Vec<(String, String)>,
     /// The provider to use instead of the type's default one, by name.
     pub provider: Option<String>,
 }
@@ -70,6 +72,7 @@ impl Options {
         child.timeouts.update = child.timeouts.update.or(self.timeouts.update);
         child.timeouts.delete = child.timeouts.delete.or(self.timeouts.delete);
         child.hooks.splice(..0, self.hooks.iter().cloned());
+        child.exempt.extend_from_slice(&self.exempt);
         child.provider = child.provider.take().or_else(|| self.provider.clone());
     }
 }

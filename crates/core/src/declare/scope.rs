@@ -394,6 +394,17 @@ macro_rules! option_setters {
                 self
             }
 
+            /// Exempts it from a policy, by name; of a component, all that is inside.
+            ///
+            /// What violates the policy all the same stands in every plan, with the reason. A policy may
+            /// allow no exemption ([`Policy::strict`](crate::Policy::strict)). Of a name that no policy
+            /// has the plan warns; without a reason there is no plan.
+            #[must_use]
+            pub fn exempt(mut self, policy: impl Into<String>, reason: impl Into<String>) -> Self {
+                self.options.exempt.push((policy.into(), reason.into()));
+                self
+            }
+
             /// Uses the provider registered under this name instead of the type's default one.
             #[must_use]
             pub fn provider(mut self, name: impl Into<String>) -> Self {

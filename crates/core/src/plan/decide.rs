@@ -21,6 +21,7 @@ use crate::{
     declare::{Node, NodeKind, Problem, Program, ResourceRef},
     expr::{ExprError, NodeId},
     identity::{Address, ResourceId},
+    policy::{self, Verdict},
     schema::ResourceType,
     state::{Record, RecordedOptions, Role, Snapshot, Status},
     value::{Map, Path, Value},
@@ -62,6 +63,8 @@ pub(super) struct Draft<'a> {
     /// Per node: whether its old object, or one that it needs, goes before the new one comes.
     pub(super) goes_first: Vec<bool>,
     pub(super) problems: Vec<Problem>,
+    /// What the policies put right.
+    policy: Verdict,
     /// The nodes whose inputs could not be computed: the problem that says so, and why.
     failures: HashMap<NodeIndex, (usize, ExprError)>,
     created: u64,
@@ -98,6 +101,7 @@ fn attempt(program: &Program, facts: &Facts<'_>) -> Result<PlanData, PlanError> 
         strayed,
         goes_first: Vec::with_capacity(nodes),
         problems: Vec::new(),
+        policy: Verdict::default(),
         failures: HashMap::new(),
         created: 0,
     };
@@ -161,6 +165,7 @@ fn attempt(program: &Program, facts: &Facts<'_>) -> Result<PlanData, PlanError> 
         exports,
         recorded_exports: Value::Null,
         warnings,
+        policy: draft.policy,
         skip_hooks: false,
         unchanged,
         narrowed,
@@ -223,7 +228,7 @@ impl<'a> Draft<'a> {
                     address: node.address.clone(),
                     kind: of.kind.to_owned(),
                 })?;
-                let mut desired = desired;
+                let mut desired = self.remedied(index, of, row, desired);
                 let (decision, outputs) = self.decide(index, node, of, row, &mut desired, provider);
                 self.note_decided(&node.address, &decision);
                 self.inputs.push(desired);
@@ -243,8 +248,36 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// Reports options that name fields which the type has not got.
+    /// What is declared, with what the policies put right.
+    fn remedied(
+        &mut self,
+        index: NodeIndex,
+        of: &'static ResourceType,
+        row: Option<&Record>,
+        declared: Value,
+    ) -> Value {
+        let facts = self.facts;
+        if facts.policies.is_empty() {
+            return declared;
+        }
+        let gone = row.is_some_and(|row| facts.observed.get(&row.id) == Some(&Observation::Gone));
+        let requested = facts.replace.contains(&self.program.graph[index].address);
+        let standing = policy::standing(of, row, gone, requested);
+        let node = NodeId(u32::try_from(index.index()).unwrap_or(u32::MAX));
+        let before = policy::Before(&self.inputs);
+        let remedied =
+            policy::remedy(facts.policies, (self.program, node), of, declared, standing, &before);
+        self.policy.remediations.extend(remedied.remediations);
+        self.policy.violations.extend(remedied.violations);
+        remedied.inputs
+    }
+
+    /// Reports options that name fields which the type has not got, and exemptions without a reason.
     fn check_options(&mut self, node: &Node, of: &ResourceType) {
+        for (policy, _) in node.options.exempt.iter().filter(|(_, why)| why.trim().is_empty()) {
+            let message = format!("it is exempt from the policy `{policy}` without a reason");
+            self.problems.push(problem(node, None, message));
+        }
         let options = [
             ("ignore_changes", &node.options.ignore_changes),
             ("replace_on", &node.options.replace_on),

@@ -7,6 +7,7 @@ use crate::{
     declare::{Problem, error_list},
     hook::MissingHook,
     identity::Address,
+    policy::Verdict,
     provider::ProviderError,
     state::StateError,
     value::Value,
@@ -44,6 +45,18 @@ pub enum PlanError {
     Exchange {
         /// Who takes what from whom.
         takeovers: Vec<Takeover>,
+    },
+    /// Mandatory policies are violated; all of it is listed, and what policies say beside that too.
+    #[error(
+        "{} violation(s) of mandatory policies in `{stack}`:{}",
+        verdict.refusals().count(),
+        verdict.refusals().map(|violation| format!("\n  - {violation}")).collect::<String>()
+    )]
+    Policy {
+        /// The stack.
+        stack: String,
+        /// Everything that the policies say: [`Verdict::refusals`] is why there is no plan.
+        verdict: Box<Verdict>,
     },
     /// Steps have hooks that the engine does not know; all of them are listed.
     #[error("{} hook(s) are not there:{}", missing.len(), list(missing))]

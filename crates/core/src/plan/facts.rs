@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     declare::Options,
     identity::{Address, ResourceId, Seed},
+    policy::Policies,
     provider::Seen,
     schema::ResourceType,
     state::{Change, Pin, Record, Snapshot},
@@ -87,6 +88,8 @@ pub(crate) struct Facts<'a> {
     /// The addresses that must be replaced because the user asked.
     pub(crate) replace: HashSet<Address>,
     pub(crate) seed: Seed,
+    /// The policies, which may put right what is declared.
+    pub(crate) policies: &'a Policies,
     /// The type of a kind, for rows that the program does not declare.
     pub(crate) types: &'a dyn Fn(&str, &str) -> Option<&'static ResourceType>,
     /// The name of the provider that a resource of a kind goes through.

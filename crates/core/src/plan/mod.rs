@@ -30,8 +30,8 @@ pub(crate) use baseline::settled;
 pub(crate) use canonical::Canonical;
 pub(crate) use changes::ignored;
 pub(crate) use decide::{compute, created_outputs, updated_outputs};
+pub(crate) use diff::{Against, diff, mark_outputs, mark_secrets, same_value, unsent_changes};
 pub use diff::{Cause, FieldChange};
-pub(crate) use diff::{mark_outputs, mark_secrets, same_value, unsent_changes};
 pub use error::{PlanError, Takeover};
 pub(crate) use facts::{Facts, Uncertain, Want};
 pub use facts::{Observation, RefreshMode};
@@ -48,6 +48,7 @@ pub use views::{DriftView, Standing};
 use crate::{
     declare::{Problem, Program},
     identity::{Address, ResourceId, Seed},
+    policy::Verdict,
     saved::Made,
     state::{Change, Role},
     value::{Map, Value},
@@ -105,6 +106,9 @@ pub struct PlanData {
     /// What the program wants the user to know about what it declares.
     #[serde(default)]
     pub warnings: Vec<Problem>,
+    /// What the policies say of it; absent where there are none.
+    #[serde(default, skip_serializing_if = "Verdict::is_empty")]
+    pub policy: Verdict,
     /// Whether no hook runs.
     #[serde(default)]
     pub skip_hooks: bool,

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Action, Cause, Fate, Plan, PlanData, Step};
-use crate::{identity::Address, schema::Group, value::Value};
+use crate::{identity::Address, policy::Verdict, schema::Group, value::Value};
 
 impl Step {
     /// The sign that stands before it: `+` new, `~` changed, `±` replaced, `-` removed, `…` waited
@@ -46,6 +46,7 @@ impl fmt::Display for PlanData {
         for warning in &self.warnings {
             writeln!(f, "warning: {warning}")?;
         }
+        write_verdict(f, &self.policy)?;
         let mut groups: Vec<Group> = self.steps.iter().map(|step| step.group).collect();
         groups.sort_unstable();
         groups.dedup();
@@ -92,6 +93,22 @@ fn write_unmanaged(f: &mut fmt::Formatter<'_>, plan: &PlanData) -> fmt::Result {
             write!(f, "; it is the resource {owner} of another stack, or a forgotten one")?;
         }
         writeln!(f, ")")?;
+    }
+    Ok(())
+}
+
+/// What the policies say, but for what refuses the plan.
+fn write_verdict(f: &mut fmt::Formatter<'_>, verdict: &Verdict) -> fmt::Result {
+    for remediation in &verdict.remediations {
+        let what = if remediation.held.is_some() { "not remediated" } else { "remediated" };
+        writeln!(f, "{what} {remediation}")?;
+    }
+    for violation in verdict.warnings() {
+        let what = if violation.exempt.is_some() { "exempt" } else { "warning" };
+        writeln!(f, "{what}: {violation}")?;
+    }
+    for deferred in &verdict.deferred {
+        writeln!(f, "to be judged: {deferred}")?;
     }
     Ok(())
 }

@@ -223,6 +223,7 @@ fn options(program: &Program, options: &Options) -> Map {
         timeouts: Timeouts { create, update, delete },
         provider,
         hooks,
+        exempt,
         // What moves stands in the plan itself, and moves once.
         moved_from: _,
     } = options;
@@ -279,6 +280,11 @@ fn options(program: &Program, options: &Options) -> Map {
         // Their order counts.
         let hooks = hooks.iter().map(|(point, name)| format!("`{name}` {point}").into());
         set("hooks", Value::List(hooks.collect()));
+    }
+    if !exempt.is_empty() {
+        let exempt: Vec<String> =
+            exempt.iter().map(|(policy, why)| format!("{policy}: {why}")).collect();
+        set("exempt", texts(&exempt));
     }
     if let Some(provider) = provider {
         set("provider", provider.as_str().into());

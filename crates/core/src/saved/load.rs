@@ -11,6 +11,7 @@ use crate::{
     engine::check_hooks,
     gather::Gatherer,
     plan::{Narrow, Plan, Want},
+    policy::judge,
     provider::{BoxFuture, Provider},
     stack::Stack,
     state::Snapshot,
@@ -96,10 +97,15 @@ impl LoadRequest<'_> {
             repaired.apply(change);
         }
         let mut problems = steps::strangers(providers, &program, &document.plan, &repaired);
-        problems.extend(values::differences(&program, &document, &repaired));
+        let policies = &engine.settings.policies;
+        problems.extend(values::differences(&program, &document, &repaired, policies));
         refuse(&stack, problems)?;
         check_hooks(&engine.settings, &document.plan)?;
-        Ok(Plan { data: document.plan, program, made: Arc::new(made) })
+        let (mut data, destroys) = (document.plan, document.asked.destroy);
+        // What was put right is compared above, and stays as it was planned.
+        data.policy.violations.clear();
+        judge(policies, &program, &mut data, &repaired, destroys)?;
+        Ok(Plan { data, program, made: Arc::new(made) })
     }
 }
 

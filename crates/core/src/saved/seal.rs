@@ -156,6 +156,10 @@ fn plan_values<E>(
             map(value)?;
         }
     }
+    for remediation in &mut plan.policy.remediations {
+        map(&mut remediation.old)?;
+        map(&mut remediation.new)?;
+    }
     map(&mut plan.exports)?;
     map(&mut plan.recorded_exports)?;
     let repairs = plan.repairs.into_iter().map(|change: Change| change.try_map_values(f));

@@ -3,6 +3,7 @@
 //! What a function of the user's does is not to be seen from its place in the source. What it makes
 //! of the values that were known when the plan was made is: it is computed again, and compared.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use petgraph::graph::NodeIndex;
@@ -12,7 +13,8 @@ use crate::{
     declare::{Node, NodeKind, Problem, Program},
     expr::NodeId,
     identity::Address,
-    plan::{Action, Step, created_outputs, ignored, updated_outputs},
+    plan::{Action, Reason, Step, created_outputs, ignored, updated_outputs},
+    policy::{self, Graph, Policies},
     schema::ResourceType,
     state::{Record, Role, Snapshot},
     value::{Map, Value},
@@ -26,6 +28,7 @@ pub(super) fn differences(
     program: &Program,
     document: &Document,
     snapshot: &Snapshot,
+    policies: &Policies,
 ) -> Vec<Problem> {
     let plan = &document.plan;
     if document.asked.destroy || plan.refresh_only {
@@ -40,11 +43,22 @@ pub(super) fn differences(
     let current = snapshot.records.values().filter(|row| row.role == Role::Current);
     let rows: HashMap<(&str, &str), &Record> =
         current.map(|row| ((row.address.as_str(), row.kind.as_str()), row)).collect();
+    let inputs = |address: &str, kind: &str| rows.get(&(address, kind)).map(|row| &row.inputs);
+    let graph = (!policies.is_empty())
+        .then(|| Graph::of(program, plan, |at, kind| inputs(at, kind).map(Cow::Borrowed)));
     let mut outputs: Vec<Value> = Vec::with_capacity(program.graph.node_count());
     let mut problems = Vec::new();
     for index in program.graph.node_indices() {
         let node = &program.graph[index];
-        let computed = resolve(program, index, &outputs);
+        let mut computed = resolve(program, index, &outputs);
+        if let (Some(graph), NodeKind::Resource(of), Ok(declared)) =
+            (&graph, node.kind, &mut computed)
+        {
+            let row = rows.get(&(node.address.as_str(), of.kind)).copied();
+            let step = steps.get(&node.address).copied();
+            let declared = std::mem::take(declared);
+            computed = Ok(remedied(policies, (program, index), of, declared, (row, step), graph));
+        }
         let (planned, reported) = match node.kind {
             NodeKind::Lookup { kind, .. } => {
                 let pin = snapshot.pins.get(&node.address).filter(|pin| pin.kind == kind);
@@ -96,6 +110,24 @@ pub(super) fn differences(
 /// Whether a step is of what the program declares.
 pub(super) fn is_forward(step: &Step) -> bool {
     !matches!(step.action, Action::Delete | Action::Forget | Action::Join)
+}
+
+/// What is declared, with what the policies put right now, in the place that the plan was made in.
+fn remedied(
+    policies: &Policies,
+    (program, index): (&Program, NodeIndex),
+    of: &'static ResourceType,
+    declared: Value,
+    (row, step): (Option<&Record>, Option<&Step>),
+    graph: &Graph<'_>,
+) -> Value {
+    let because = |why: &[Reason]| {
+        step.is_some_and(|step| step.reasons.iter().any(|reason| why.contains(reason)))
+    };
+    let (gone, requested) = (because(&[Reason::Gone]), because(&[Reason::Requested]));
+    let standing = policy::standing(of, row, gone, requested);
+    let node = NodeId(u32::try_from(index.index()).unwrap_or(u32::MAX));
+    policy::remedy(policies, (program, node), of, declared, standing, graph).inputs
 }
 
 fn resolve(program: &Program, node: NodeIndex, outputs: &[Value]) -> Result<Value, String> {

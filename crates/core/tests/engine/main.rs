@@ -15,6 +15,7 @@ mod moves;
 mod order;
 mod partial;
 mod places;
+mod policy;
 mod random;
 mod random_targets;
 mod random_unmanaged;
