@@ -227,6 +227,11 @@ pub(crate) enum Builtin {
 pub(crate) enum StateCommand {
     /// List what is recorded
     List,
+    /// Record what a run did and could not write, from the file that it left
+    Recover {
+        /// The file: `formwork-unsaved-...json`
+        file: PathBuf,
+    },
     /// Show all that is recorded of one resource; as JSON a list, for what was replaced may still
     /// be there beside it
     Show {

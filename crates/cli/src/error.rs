@@ -1,6 +1,6 @@
 //! Why a command did not do what it was asked, with what to try next.
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 use formwork_core::{
     Action, Address, ApplyError, DeclareError, ErrorKind, Lack, LoadPlanError, Missing, PlanError,
@@ -60,6 +60,22 @@ pub enum CliError {
     /// A plan was not applied, or not wholly.
     #[error(transparent)]
     Apply(#[from] Box<ApplyError>),
+    /// The state could not be written, and the run ended there.
+    #[error("{source}")]
+    Unsaved {
+        /// The error, with what is not recorded.
+        source: Box<ApplyError>,
+        /// The file that has it, or why there is none.
+        kept: Result<PathBuf, String>,
+    },
+    /// What a run could not record can not be recorded now. Nothing was written.
+    #[error("{} can not be recorded: {why}", file.display())]
+    Unrecovered {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        why: String,
+    },
     /// The state could not be read.
     #[error(transparent)]
     State(#[from] StateError),
@@ -191,7 +207,8 @@ impl CliError {
             CliError::Apply(_) if self.is_cancelled() => "cancelled",
             CliError::Apply(_) => "apply",
             CliError::Cancelled => "cancelled",
-            CliError::State(_) => "state",
+            CliError::Unsaved { .. } => "unsaved",
+            CliError::State(_) | CliError::Unrecovered { .. } => "state",
             CliError::Cloud { .. } => "cloud",
             CliError::Refused { .. } => "refused",
             CliError::NotFound { .. } => "not_found",
@@ -217,6 +234,15 @@ impl CliError {
             }
             CliError::Apply(error) => return apply_advice(error).map(str::to_owned),
             CliError::State(error) => return state_advice(error).map(str::to_owned),
+            CliError::Unsaved { kept: Ok(file), .. } => {
+                return Some(format!(
+                    "make room or repair the disk, then run `state recover {}`, and `up`; without the file `up` looks up by itself what the cloud has",
+                    file.display()
+                ));
+            }
+            CliError::Unsaved { kept: Err(_), .. } => {
+                "make room or repair the disk, then run `up` again: it looks up what the cloud has"
+            }
             CliError::Bug(_) => {
                 "what was done is recorded; the next run goes on from there. Please report this, with the output under FORMWORK_BACKTRACE=1"
             }
@@ -266,9 +292,6 @@ fn apply_advice(error: &ApplyError) -> Option<&'static str> {
         ApplyError::Cancelled(_) => Some(
             "what was done is recorded, and what was cut off is looked up; the next run goes on from there",
         ),
-        ApplyError::Unsaved { .. } => Some(
-            "make room or repair the disk, then run `up` again: it looks up what the cloud has",
-        ),
         ApplyError::State(error) => state_advice(error),
         _ => None,
     }
@@ -303,6 +326,9 @@ fn plan_advice(error: &PlanError) -> Option<String> {
         }
         PlanError::Moving { .. } => {
             "nothing was changed; run `up` without --target and --exclude first, which records the moves"
+        }
+        PlanError::HooksFailed { .. } => {
+            "nothing was changed; mend what they say, or use --skip-hooks"
         }
         PlanError::MissingHooks { .. } => {
             "nothing was changed; run the program that has them, or use --skip-hooks"

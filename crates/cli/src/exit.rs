@@ -12,6 +12,8 @@ pub enum Exit {
     Error,
     /// Changes or drift were found, and `--exit-code` asked to be told.
     Changes,
+    /// The state could not be written: some of what was done is not recorded there.
+    Unsaved,
     /// The user stopped it.
     Cancelled,
 }
@@ -24,6 +26,7 @@ impl Exit {
             Exit::Done => 0,
             Exit::Error => 1,
             Exit::Changes => 2,
+            Exit::Unsaved => 3,
             Exit::Cancelled => 130,
         }
     }

@@ -351,7 +351,11 @@ fn report(console: &Console, error: &CliError) -> Exit {
     if console.is_json() {
         console.json_line(&view::error_json(error));
     }
-    if error.is_cancelled() { Exit::Cancelled } else { Exit::Error }
+    match error {
+        error if error.is_cancelled() => Exit::Cancelled,
+        CliError::Unsaved { .. } => Exit::Unsaved,
+        _ => Exit::Error,
+    }
 }
 
 fn binary(args: &[OsString]) -> String {

@@ -1,7 +1,9 @@
 //! The engine: plan a stack, apply a plan.
 
+mod dry_run;
 mod narrow;
 mod policies;
+mod record;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -10,6 +12,8 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+
+pub use record::{RecordError, Recorded};
 
 use crate::{
     apply::{self, ApplyError, CancelToken, EventSink, Live, Settings},
@@ -73,6 +77,9 @@ pub enum BuildError {
     /// Two providers have one name.
     #[error("two providers have the same name: records could not tell them apart")]
     SameName,
+    /// A hook is to run while a plan is made, and there is none of that name.
+    #[error("there is no hook `{0}` to run while a plan is made")]
+    NoHook(String),
     /// Two hooks have one name.
     #[error("two hooks are called `{0}`: a resource names its hooks")]
     SameHook(String),
@@ -148,6 +155,18 @@ impl EngineBuilder {
         self
     }
 
+    /// Lets the hook of this name run while a plan is made, too, with
+    /// [`HookCall::dry_run`](crate::HookCall::dry_run) set: around each step that would run it, in the order of the
+    /// steps. If it fails there is no plan.
+    ///
+    /// A plan changes nothing, and such a hook must not either. It does not run where the plan is
+    /// made with [`PlanRequest::skip_hooks`], nor for a plan that is loaded from a file.
+    #[must_use]
+    pub fn dry_run(mut self, name: impl Into<String>) -> Self {
+        self.hooks.dry_run(name.into());
+        self
+    }
+
     /// Sets the store.
     #[must_use]
     pub fn state(mut self, store: impl StateStore + 'static) -> Self {
@@ -186,8 +205,9 @@ impl EngineBuilder {
     /// Makes the engine.
     ///
     /// # Errors
-    /// When there is no store, two providers, hooks or policies share a name, or an exemption is from
-    /// no policy or without a reason.
+    /// When there is no store, when two providers, hooks or policies share a name, when a hook is to
+    /// run while a plan is made that is not there, or an exemption is from no policy or without a
+    /// reason.
     pub fn try_build(self) -> Result<Engine, BuildError> {
         let mut names = HashSet::new();
         if !self.providers.iter().all(|provider| names.insert(provider.name())) {
@@ -196,6 +216,9 @@ impl EngineBuilder {
         drop(names);
         if let Some(name) = self.same_hook {
             return Err(BuildError::SameHook(name));
+        }
+        if let Some(name) = self.hooks.unknown() {
+            return Err(BuildError::NoHook(name.to_owned()));
         }
         let policies = policies::checked(self.policies, self.exemptions)?;
         Ok(Engine {
@@ -453,12 +476,14 @@ impl PlanRequest<'_> {
         let facts =
             Gathered { selection, snapshot, recovery, observed, children, answers, moves, seed };
         let recorded = facts.snapshot.targets.clone();
+        let rows = dry_run::rows(settings, &facts.snapshot);
         let judged = policies::judged(&settings.policies, &facts.snapshot);
         let mut data = self.compute(&gatherer, &program, facts)?;
         judge(&settings.policies, &program, &mut data, &judged, destroys)?;
         data.repairs.extend(targets(settings, &data, &recorded));
         data.skip_hooks = self.skip_hooks;
         check_hooks(settings, &data)?;
+        dry_run::run(settings, &data, &rows).await?;
         let made = Made::of(&settings.providers, &program, &data, asked, pins);
         Ok(Plan { data, program, made: Arc::new(made) })
     }

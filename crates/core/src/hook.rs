@@ -5,9 +5,14 @@
 //!
 //! A hook before a verb may run more than once: what it comes before was not done when a run was cut
 //! off. One after a verb runs once at most: when the object was recorded as done, a run that is cut
-//! off there does not come back to it. No hook runs while a plan is made.
+//! off there does not come back to it. No hook runs while a plan is made, but for those that the
+//! program wants to ([`EngineBuilder::dry_run`](crate::EngineBuilder::dry_run)).
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +83,9 @@ pub struct HookCall {
     pub error: Option<ProviderError>,
     /// How often this hook has asked for another try in this run.
     pub retries: u32,
+    /// Whether this only shows what a run would do: nothing was done before it, and nothing will be
+    /// after it. Values may be unknown then.
+    pub dry_run: bool,
 }
 
 /// What is done about an error.
@@ -94,7 +102,11 @@ type Call = dyn Fn(HookCall) -> BoxFuture<'static, Result<ErrorAction, String>> 
 
 /// The hooks that an engine knows.
 #[derive(Clone, Default)]
-pub(crate) struct Hooks(HashMap<String, Arc<Call>>);
+pub(crate) struct Hooks {
+    calls: HashMap<String, Arc<Call>>,
+    /// Those that run while a plan is made, too.
+    dry: HashSet<String>,
+}
 
 impl Hooks {
     /// Adds a hook; returns whether the name was free.
@@ -111,15 +123,34 @@ impl Hooks {
             let done = hook(call);
             Box::pin(async move { done.await.map_err(|error| error.to_string()) })
         };
-        self.0.insert(name, Arc::new(call)).is_none()
+        self.calls.insert(name, Arc::new(call)).is_none()
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<Arc<Call>> {
-        self.0.get(name).cloned()
+        self.calls.get(name).cloned()
     }
 
     pub(crate) fn knows(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        self.calls.contains_key(name)
+    }
+
+    /// Lets the hook of this name run while a plan is made, too.
+    pub(crate) fn dry_run(&mut self, name: String) {
+        self.dry.insert(name);
+    }
+
+    /// Whether some hook does.
+    pub(crate) fn any_dry(&self) -> bool {
+        !self.dry.is_empty()
+    }
+
+    pub(crate) fn runs_dry(&self, name: &str) -> bool {
+        self.dry.contains(name)
+    }
+
+    /// The first name that is to run while a plan is made, and that no hook has.
+    pub(crate) fn unknown(&self) -> Option<&str> {
+        self.dry.iter().map(String::as_str).filter(|name| !self.knows(name)).min()
     }
 }
 
@@ -137,5 +168,24 @@ pub struct MissingHook {
 impl fmt::Display for MissingHook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: `{}`, {}", self.address, self.name, self.point)
+    }
+}
+
+/// A hook that runs while a plan is made, and said no.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedHook {
+    /// The resource.
+    pub address: Address,
+    /// When it would run.
+    pub point: HookPoint,
+    /// Its name.
+    pub name: String,
+    /// What it said.
+    pub why: String,
+}
+
+impl fmt::Display for FailedHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: `{}`, {}: {}", self.address, self.name, self.point, self.why)
     }
 }

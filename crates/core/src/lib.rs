@@ -41,9 +41,11 @@ pub use declare::{
     Component, Declaration, DeclareError, Options, Problem, Reference, ResourceRef, Scope, Site,
     Timeouts, WithOptions,
 };
-pub use engine::{ApplyRequest, BuildError, Engine, EngineBuilder, PlanRequest};
+pub use engine::{
+    ApplyRequest, BuildError, Engine, EngineBuilder, PlanRequest, RecordError, Recorded,
+};
 pub use formwork_macros::{Inputs, Outputs, Resource};
-pub use hook::{ErrorAction, HookCall, HookPoint, MissingHook};
+pub use hook::{ErrorAction, FailedHook, HookCall, HookPoint, MissingHook};
 pub use identity::{Address, Identity, ParseIdError, ResourceId, Seed};
 pub use output::{Input, Output, all, json, zip};
 pub use plan::{
@@ -65,7 +67,7 @@ pub use resource::{
 };
 pub use saved::{
     Asked, LoadPlanError, LoadRequest, MovedProvider, ReadPlanError, SavePlanError, SavedPlan,
-    SealError, Sealed, Sealer,
+    SealError, Sealed, Sealer, Unsaved, UnsavedError,
 };
 pub use schema::{Field, Group, OutputField, OutputSchema, ResourceType, Schema};
 pub use stack::{GraphNode, GraphView, Stack};

@@ -46,7 +46,7 @@ impl Run<'_> {
             std::future::pending::<()>().await;
         };
         tokio::select! {
-            done = request.into_future() => Ok(done.map_err(Box::new)?),
+            done = request.into_future() => done.map_err(|error| self.apply_error(error)),
             () = cancelling => Err(CliError::Cancelled),
         }
     }

@@ -9,6 +9,7 @@ mod plan;
 mod saved;
 mod session;
 mod state;
+mod unsaved;
 mod up;
 
 use std::{collections::BTreeMap, future::Future, path::PathBuf};

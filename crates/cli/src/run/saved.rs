@@ -54,7 +54,7 @@ impl Run<'_> {
         Value::Map(map)
     }
 
-    fn key(&self) -> Option<KeySource> {
+    pub(super) fn key(&self) -> Option<KeySource> {
         store::key(&self.env)
     }
 

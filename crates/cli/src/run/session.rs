@@ -59,7 +59,7 @@ impl<'p> Run<'p> {
     }
 
     /// Opens the state. One that is not there stays so if it is only looked at.
-    fn open_store(&self, only_looks: bool) -> Result<Arc<dyn StateStore>, CliError> {
+    pub(super) fn open_store(&self, only_looks: bool) -> Result<Arc<dyn StateStore>, CliError> {
         if only_looks && self.is_fresh() {
             return Ok(Arc::new(MemoryStore::new()));
         }
@@ -136,7 +136,7 @@ impl<'p> Run<'p> {
         clouds.find(|cloud| wanted.is_none_or(|name| cloud.name() == name))
     }
 
-    fn holder(&self) -> String {
+    pub(super) fn holder(&self) -> String {
         let env = |names: [&str; 2]| names.iter().find_map(|name| self.env.get(*name)).cloned();
         let user = env(["USER", "USERNAME"]).unwrap_or_else(|| "someone".to_owned());
         let host = env(["HOSTNAME", "COMPUTERNAME"])

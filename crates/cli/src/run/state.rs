@@ -3,10 +3,13 @@
 use formwork_core::state::{Record, Role};
 use serde_json::json;
 
-use super::Run;
+use super::{Run, unsaved};
 use crate::{args::StateCommand, error::CliError, exit::Exit, view};
 
 pub(super) async fn run(run: &Run<'_>, command: StateCommand) -> Result<Exit, CliError> {
+    if let StateCommand::Recover { file } = &command {
+        return unsaved::recover(run, file).await;
+    }
     let state = run.recorded().await?;
     let layout = run.console.human_layout();
     match command {
@@ -23,6 +26,7 @@ pub(super) async fn run(run: &Run<'_>, command: StateCommand) -> Result<Exit, Cl
                 run.console.human(&view::state_list(&state, &layout));
             }
         }
+        StateCommand::Recover { .. } => {}
         StateCommand::Show { address } => {
             let mut records: Vec<&Record> =
                 state.records.values().filter(|r| r.address.as_str() == address).collect();

@@ -6,6 +6,7 @@ use std::error::Error;
 use formwork_core::{
     Action, Address, ApplyError, DeclareError, Failure, LoadPlanError, Missing, PlanError, Problem,
     ProviderError, Report, UnknownAddress,
+    state::{Change, Status, Verb},
 };
 use miette::Diagnostic;
 use serde_json::{Value, json};
@@ -81,22 +82,63 @@ pub(crate) fn error(error: &CliError, layout: &Layout) -> String {
                 page.head(&headline(error));
                 page.report(report);
             }
-            ApplyError::Unsaved { unsaved, report, .. } => {
-                page.chain(error);
-                page.line(&format!("not recorded: {}", counted(unsaved.len(), "change")));
-                for change in unsaved {
-                    page.line(&serde_json::to_string(change).unwrap_or_default());
+            other => page.chain(other),
+        },
+        CliError::Unsaved { source, kept } => {
+            page.chain(source.as_ref());
+            match kept {
+                Ok(file) => page.line(&format!("what is not recorded is in {}", file.display())),
+                Err(why) => page.line(&format!("what is not recorded could not be kept: {why}")),
+            }
+            if let ApplyError::Unsaved { unsaved, report, .. } = source.as_ref() {
+                for change in &unsaved.changes {
+                    page.line(&unsaved_change(change));
                 }
                 page.report(report);
             }
-            other => page.chain(other),
-        },
+        }
         other => page.chain(other),
     }
     if let Some(help) = error.help() {
         page.help(&help.to_string());
     }
     page.text
+}
+
+/// A change of the state in a line: what it is of, for the content is in the file.
+fn unsaved_change(change: &Change) -> String {
+    match change {
+        Change::Put(record) => format!(
+            "{}: its record, as {}",
+            record.address,
+            match &record.status {
+                Status::Ready => "ready",
+                Status::Settling => "on its way",
+                Status::Incomplete { .. } => "incomplete",
+                Status::Absent => "gone",
+            }
+        ),
+        Change::Remove(id) => format!("{id}: that it is gone"),
+        Change::Open(intent) => match &intent.record {
+            Some(record) => {
+                format!("{}: that a call to {} it is under way", record.address, verb(intent.verb))
+            }
+            None => format!("{}: that a call to {} it is under way", intent.id, verb(intent.verb)),
+        },
+        Change::Close(id) => format!("{id}: that its call ended"),
+        Change::Pin(pin) => format!("{}: its answer", pin.address),
+        Change::Unpin(address) => format!("{address}: that its answer is forgotten"),
+        Change::Target(target) => format!("where the provider `{}` points", target.provider),
+        Change::Exports(_) => "the outputs of the stack".to_owned(),
+    }
+}
+
+fn verb(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Create => "create",
+        Verb::Update => "update",
+        Verb::Delete => "delete",
+    }
 }
 
 /// The first sentence of the error; what it is made of is told by itself.
@@ -376,11 +418,16 @@ pub(crate) fn error_json(error: &CliError) -> Value {
     }
     let report = match error {
         CliError::Apply(apply) => match apply.as_ref() {
-            ApplyError::Failed(report)
-            | ApplyError::Cancelled(report)
-            | ApplyError::Unsaved { report, .. } => Some(report),
+            ApplyError::Failed(report) | ApplyError::Cancelled(report) => Some(report),
             _ => None,
         },
+        CliError::Unsaved { source, kept } => {
+            value["file"] = json!(kept.as_ref().ok());
+            match source.as_ref() {
+                ApplyError::Unsaved { report, .. } => Some(report),
+                _ => None,
+            }
+        }
         _ => None,
     };
     if let Some(report) = report {

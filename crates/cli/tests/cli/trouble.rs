@@ -226,3 +226,65 @@ async fn what_is_not_tried_is_named_once_and_without_its_own_cause() {
         failed.err.lines().filter(|line| line.contains("not tried, because")).collect();
     assert_snapshot!(told.join("\n"), @r"  not tried, because of network: node-0, node-0-driver, node-1, node-1-driver");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_for_good_leaves_a_file_that_is_recorded_later() {
+    let desk = Desk::new().env("FORMWORK_PASSPHRASE", "a passphrase of a test");
+    (3..60).for_each(|nth| desk.store.fail_commit(nth));
+    let up = desk.run("up --count 1").await;
+    assert_eq!(up.exit.code(), 3, "{up:?}");
+    let files = || -> Vec<String> {
+        let files = std::fs::read_dir(desk.dir.path()).expect("a folder");
+        let names =
+            files.map(|file| file.expect("a file").file_name().to_string_lossy().into_owned());
+        names.filter(|name| name.starts_with("formwork-unsaved")).collect()
+    };
+    let [file] = &files()[..] else { panic!("{:?}", files()) };
+    let here = desk.dir.path().display().to_string();
+    assert_snapshot!(up.err.replace(&here, "DIR"), @r"
+    demo on fake
+    error: the state could not be written, and the run stopped; 1 change(s) are not recorded: the state in memory could not be written: commit 7 was told to fail
+      what is not recorded is in DIR/formwork-unsaved-demo-2.json
+      network: its record, as ready
+
+    help: make room or repair the disk, then run `state recover DIR/formwork-unsaved-demo-2.json`, and `up`; without the file `up` looks up by itself what the cloud has
+    ");
+    let text = std::fs::read_to_string(desk.dir.path().join(file));
+    let text = text.expect("it is there");
+    assert!(text.starts_with("{\"formwork\":\"unsaved\",\n") && !text.contains("hunter2"));
+    // Nothing was heard of these commits, so there is something to record.
+    let store = desk.store.reopen();
+    store.expire_leases();
+    let desk = Desk { store, ..desk };
+    let other = desk.run(&format!("state recover {file} --stack other")).await;
+    assert_snapshot!(other.both().replace(file, "FILE"), @r"
+    --- 1
+    error: FILE can not be recorded: it is of the stack `demo`, and this is `other`: see --stack
+    ");
+    let recovered = desk.run(&format!("state recover {file}")).await;
+    assert_snapshot!(recovered.both().replace(file, "FILE"), @r"
+    1 change(s) are recorded now; FILE can go
+    --- 0
+    ");
+    let again = desk.run(&format!("state recover {file} --json")).await;
+    assert_snapshot!(again.both().replace(file, "FILE"), @r#"
+    {
+      "changes": 1,
+      "recorded": false,
+      "stack": "demo"
+    }
+    --- 0
+    "#);
+    assert_eq!(desk.run("up --count 1").await.exit.code(), 0);
+    assert_eq!(desk.run("plan --count 1 --exit-code").await.exit.code(), 0);
+    let late = desk.run(&format!("state recover {file}")).await;
+    assert_snapshot!(late.both().replace(file, "FILE"), @r"
+    all of it was recorded already; FILE can go
+    --- 0
+    ");
+    let absent = desk.run("state recover nothing.json").await;
+    assert_snapshot!(absent.both(), @r"
+    --- 1
+    error: nothing.json can not be recorded: No such file or directory (os error 2)
+    ");
+}

@@ -1,10 +1,7 @@
 //! How a run can end other than well.
 
 use crate::{
-    identity::Address,
-    plan::Action,
-    provider::ProviderError,
-    state::{Change, StateError},
+    identity::Address, plan::Action, provider::ProviderError, saved::Unsaved, state::StateError,
     value::Value,
 };
 
@@ -91,12 +88,13 @@ pub enum ApplyError {
     State(#[from] StateError),
     /// The state could not be written, though that was tried several times, or the lease was lost.
     /// The run stopped there; what could not be recorded, or was not heard to be, is listed.
-    #[error("the state could not be written, and the run stopped; {} change(s) are not recorded: {source}", unsaved.len())]
+    #[error("the state could not be written, and the run stopped; {} change(s) are not recorded: {source}", unsaved.changes.len())]
     Unsaved {
         /// Why.
         source: StateError,
-        /// What is not recorded.
-        unsaved: Vec<Change>,
+        /// What is not recorded, to be kept elsewhere: [`Engine::record`](crate::Engine::record) writes it
+        /// when the store works again.
+        unsaved: Box<Unsaved>,
         /// What was done up to then.
         report: Report,
     },

@@ -30,6 +30,7 @@ use crate::{
     plan::{Action, Plan, Step, StepId},
     policy::{AtApply, Remediation},
     provider::{ErrorKind, ProviderError},
+    saved::Unsaved,
     state::{Change, Lease, Record, Snapshot, StateError},
     value::{Map, Value},
 };
@@ -69,6 +70,7 @@ pub(super) struct Executor<'r> {
 
     pub(super) records: HashMap<ResourceId, Record>,
     pub(super) open: HashSet<ResourceId>,
+    lineage: String,
     pub(super) version: u64,
     /// Per node, what it reports.
     pub(super) outputs: Vec<Value>,
@@ -158,6 +160,7 @@ impl<'r> Executor<'r> {
             goes_on: how.goes_on,
             open: snapshot.intents.keys().copied().collect(),
             records: snapshot.records.into_iter().collect(),
+            lineage: snapshot.lineage,
             version: snapshot.version,
             outputs,
             node_of: steps.iter().map(declared).collect(),
@@ -334,8 +337,10 @@ impl<'r> Executor<'r> {
             skipped: self.report.skipped.len(),
             elapsed_ms: elapsed,
         });
-        if let Some((source, mut unsaved)) = self.broken {
-            unsaved.append(&mut self.batch);
+        if let Some((source, mut changes)) = self.broken {
+            changes.append(&mut self.batch);
+            let (stack, lineage) = (self.plan.data.stack.clone(), self.lineage);
+            let unsaved = Box::new(Unsaved { stack, lineage, version: self.version, changes });
             return Err(ApplyError::Unsaved { source, unsaved, report: self.report });
         }
         if self.stage != Cancelling::No && !self.report.skipped.is_empty() {

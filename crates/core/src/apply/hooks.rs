@@ -82,6 +82,7 @@ impl Executor<'_> {
             outputs: outputs.clone(),
             error,
             retries,
+            dry_run: false,
         };
         let of = self.info(id);
         let names = hooks.iter().map(|(name, _)| name.clone()).collect();

@@ -5,7 +5,7 @@ use std::fmt;
 use super::{Missing, Move, UnknownAddress};
 use crate::{
     declare::{Problem, error_list},
-    hook::MissingHook,
+    hook::{FailedHook, MissingHook},
     identity::Address,
     policy::Verdict,
     provider::ProviderError,
@@ -63,6 +63,12 @@ pub enum PlanError {
     MissingHooks {
         /// Which.
         missing: Vec<MissingHook>,
+    },
+    /// Hooks that run while a plan is made said no; all of them are listed.
+    #[error("{} hook(s) refuse the plan:{}", failures.len(), list(failures))]
+    HooksFailed {
+        /// Which, and what they said.
+        failures: Vec<FailedHook>,
     },
     /// Objects have other addresses than they are recorded at, and the plan is narrowed: part of them
     /// would move.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::SealError;
+use super::{SealError, text::Broken};
 use crate::{
     declare::{Problem, error_list},
     plan::PlanError,
@@ -91,6 +91,19 @@ pub enum ReadPlanError {
     /// Its secrets can not be opened.
     #[error("the secrets of the plan can not be opened: {0}")]
     Secrets(SealError),
+}
+
+impl From<Broken> for ReadPlanError {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Other { found } => ReadPlanError::NotAPlan { found },
+            Broken::Format { found, known } => ReadPlanError::Format { found, known },
+            Broken::OtherVersion { wrote, reads } => ReadPlanError::OtherVersion { wrote, reads },
+            Broken::Damaged { line } => ReadPlanError::Damaged { line },
+            Broken::Truncated { line } => ReadPlanError::Truncated { line },
+            Broken::Wrong { message } => ReadPlanError::Wrong { message },
+        }
+    }
 }
 
 /// A provider that points to another place than when a plan was made.

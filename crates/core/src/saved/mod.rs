@@ -17,6 +17,7 @@ mod stale;
 mod steps;
 mod text;
 mod types;
+mod unsaved;
 mod values;
 
 use std::{
@@ -30,8 +31,13 @@ use serde::{Deserialize, Serialize};
 pub use error::{LoadPlanError, MovedProvider, ReadPlanError, SavePlanError};
 pub use load::LoadRequest;
 pub use seal::{SealError, Sealed, Sealer};
+pub use unsaved::{Unsaved, UnsavedError};
 
-use self::{declared::Declared, text::Parts, types::TypeShape};
+use self::{
+    declared::Declared,
+    text::{Kind, Parts},
+    types::TypeShape,
+};
 use crate::{
     declare::{NodeKind, Program},
     identity::Address,
@@ -44,6 +50,8 @@ use crate::{
 
 /// The format of plan files that this version writes, and the only one that it reads.
 pub(crate) const FORMAT: u32 = 1;
+
+const PLAN: Kind = Kind { name: "plan", format: FORMAT };
 
 /// The version of formwork, which a plan must have been made with to be applied.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -175,8 +183,8 @@ impl SavedPlan {
     pub fn new(plan: &Plan) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let document = Document {
-            formwork: "plan".to_owned(),
-            format: FORMAT,
+            formwork: PLAN.name.to_owned(),
+            format: PLAN.format,
             written_by: VERSION.to_owned(),
             written_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
             asked: plan.made.asked.clone(),
@@ -244,16 +252,17 @@ impl SavedPlan {
         }
         let mut secrets = Vec::new();
         let document = seal::take_out(self.document.clone(), &mut secrets)?;
-        let body = text::body(&document)?;
+        let body = text::body(&document).map_err(SavePlanError::write)?;
         let sealed = match (secrets.is_empty(), sealer) {
             (true, _) => None,
             (false, None) => return Err(SavePlanError::NoKey),
             (false, Some(sealer)) => {
                 let plain = serde_json::to_vec(&secrets).map_err(SavePlanError::write)?;
-                Some(sealer.seal(&text::digest(&body), &plain).map_err(SavePlanError::Secrets)?)
+                let bound_to = text::digest(PLAN, &body);
+                Some(sealer.seal(&bound_to, &plain).map_err(SavePlanError::Secrets)?)
             }
         };
-        text::finish(body, sealed.as_ref())
+        text::finish(body, sealed.as_ref()).map_err(SavePlanError::write)
     }
 
     /// Reads a file. Its secrets stay sealed, so this needs no key.
@@ -261,7 +270,7 @@ impl SavedPlan {
     /// # Errors
     /// When it is no plan, of another format, damaged, or cut off; the error says where.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ReadPlanError> {
-        let Parts { document, sealed, bound_to } = text::read(bytes)?;
+        let Parts::<Document> { document, sealed, bound_to } = text::read(PLAN, bytes)?;
         steps::check_order(&document.plan.steps)
             .map_err(|message| ReadPlanError::Wrong { message })?;
         Ok(Self { document, sealed: sealed.map(|sealed| (sealed, bound_to)) })

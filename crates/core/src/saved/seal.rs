@@ -58,7 +58,7 @@ pub(super) fn take_out(
     document.try_map_values(&mut |value| take(value, secrets))
 }
 
-fn take(value: Value, secrets: &mut Vec<Value>) -> Result<Value, SavePlanError> {
+pub(super) fn take(value: Value, secrets: &mut Vec<Value>) -> Result<Value, SavePlanError> {
     value.try_map_secrets(&mut |leaf| match leaf {
         Value::Secret(inner) => {
             // A secret in a secret comes first, so that a number leads only to smaller ones.
@@ -73,20 +73,26 @@ fn take(value: Value, secrets: &mut Vec<Value>) -> Result<Value, SavePlanError> 
 
 /// Puts the secrets back where their numbers are.
 pub(super) fn put_back(document: Document, sealed: Vec<Value>) -> Result<Document, ReadPlanError> {
+    let secrets = nested(sealed)?;
+    document.try_map_values(&mut |value| put(value, &secrets))
+}
+
+/// The secrets, each with those that are in it.
+pub(super) fn nested(sealed: Vec<Value>) -> Result<Vec<Value>, ReadPlanError> {
     let mut secrets: Vec<Value> = Vec::with_capacity(sealed.len());
     for secret in sealed {
         let secret = put(secret, &secrets)?;
         secrets.push(secret);
     }
-    document.try_map_values(&mut |value| put(value, &secrets))
+    Ok(secrets)
 }
 
-fn put(value: Value, secrets: &[Value]) -> Result<Value, ReadPlanError> {
+pub(super) fn put(value: Value, secrets: &[Value]) -> Result<Value, ReadPlanError> {
     value.try_map_secrets(&mut |leaf| {
         let Value::Sealed(number) = leaf else { return Ok(leaf) };
         let secret = number.parse::<usize>().ok().and_then(|number| secrets.get(number));
         let secret = secret.ok_or_else(|| ReadPlanError::Wrong {
-            message: "a secret is missing that the plan refers to".to_owned(),
+            message: "a secret is missing that the file refers to".to_owned(),
         })?;
         Ok(Value::Secret(Box::new(secret.clone())))
     })

@@ -1,19 +1,48 @@
-//! The layout of a plan file: JSON, one part on each line, and sums over the lines at the end.
+//! The layout of a file: JSON, one part on each line, and sums over the lines at the end.
 //!
 //! The last line but one holds what is sealed, or null, and is bound to all lines before it. The last
 //! line holds a sum of every other line, which tells where damage is, and one over all of it.
 
 use std::io;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::ser::Formatter;
 use sha2::{Digest, Sha256};
 
-use super::{Document, FORMAT, ReadPlanError, SavePlanError, Sealed, VERSION};
+use super::{Sealed, VERSION};
 
 const SECRETS: &[u8] = b"\"secrets\":";
 const SUMS: &[u8] = b"\"sums\":";
-const START: &[u8] = b"{\"formwork\":\"plan\",\n\"format\":";
+
+/// What a file is, as its first two lines say.
+#[derive(Clone, Copy)]
+pub(super) struct Kind {
+    pub(super) name: &'static str,
+    /// The format that this version writes, and the only one that it reads.
+    pub(super) format: u32,
+}
+
+impl Kind {
+    fn start(self) -> String {
+        format!("{{\"formwork\":\"{}\",\n\"format\":", self.name)
+    }
+}
+
+/// Why a file is not what it should be.
+pub(super) enum Broken {
+    /// It is something else.
+    Other { found: String },
+    /// It has another format than the one that is read.
+    Format { found: u64, known: u32 },
+    /// Another version of formwork wrote it, and it is not understood.
+    OtherVersion { wrote: String, reads: String },
+    /// The first line, from 1, that is not as it was written.
+    Damaged { line: usize },
+    /// The line that it ends in.
+    Truncated { line: usize },
+    /// It is whole, and makes no sense.
+    Wrong { message: String },
+}
 
 /// How deep a part may lie and still have a line of its own: the steps of the plan.
 const DEPTH: usize = 3;
@@ -22,8 +51,8 @@ const DEPTH: usize = 3;
 const SHORT: usize = 16;
 
 /// A file that was read.
-pub(super) struct Parts {
-    pub(super) document: Document,
+pub(super) struct Parts<D> {
+    pub(super) document: D,
     pub(super) sealed: Option<Sealed>,
     pub(super) bound_to: Vec<u8>,
 }
@@ -35,10 +64,10 @@ struct Sums {
 }
 
 /// All but the last two lines.
-pub(super) fn body(document: &Document) -> Result<Vec<u8>, SavePlanError> {
+pub(super) fn body(document: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     let mut body = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut body, Lines { depth: 0 });
-    document.serialize(&mut serializer).map_err(SavePlanError::write)?;
+    document.serialize(&mut serializer)?;
     // Two more members follow.
     body.pop();
     body.extend(b",\n");
@@ -46,20 +75,20 @@ pub(super) fn body(document: &Document) -> Result<Vec<u8>, SavePlanError> {
 }
 
 /// What secrets are bound to.
-pub(super) fn digest(body: &[u8]) -> Vec<u8> {
-    let mut bound = b"formwork plan\0".to_vec();
+pub(super) fn digest(kind: Kind, body: &[u8]) -> Vec<u8> {
+    let mut bound = format!("formwork {}\0", kind.name).into_bytes();
     bound.extend(Sha256::digest(body));
     bound
 }
 
 /// The whole file.
-pub(super) fn finish(mut text: Vec<u8>, sealed: Option<&Sealed>) -> Result<Vec<u8>, SavePlanError> {
+pub(super) fn finish(mut text: Vec<u8>, sealed: Option<&Sealed>) -> serde_json::Result<Vec<u8>> {
     text.extend(SECRETS);
-    serde_json::to_writer(&mut text, &sealed).map_err(SavePlanError::write)?;
+    serde_json::to_writer(&mut text, &sealed)?;
     text.extend(b",\n");
     let lines = text.split(|byte| *byte == b'\n');
     let sums: Vec<String> = lines.filter(|line| !line.is_empty()).map(short).collect();
-    let last = last_line(&Sums { sums, sum: hex(&text) }).map_err(SavePlanError::write)?;
+    let last = last_line(&Sums { sums, sum: hex(&text) })?;
     text.extend(last);
     text.push(b'\n');
     Ok(text)
@@ -82,17 +111,17 @@ fn short(line: &[u8]) -> String {
 }
 
 /// Reads a file, and checks that it is as it was written.
-pub(super) fn read(bytes: &[u8]) -> Result<Parts, ReadPlanError> {
-    sniff(bytes)?;
+pub(super) fn read<D: DeserializeOwned>(kind: Kind, bytes: &[u8]) -> Result<Parts<D>, Broken> {
+    sniff(kind, bytes)?;
     let mut lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
     let whole = lines.pop_if(|line| line.is_empty()).is_some();
-    let damaged = |line: usize| ReadPlanError::Damaged { line };
+    let damaged = |line: usize| Broken::Damaged { line };
     let Some((last, lines)) = lines.split_last() else {
-        return Err(ReadPlanError::Truncated { line: 1 });
+        return Err(Broken::Truncated { line: 1 });
     };
     if !whole || !last.starts_with(SUMS) {
         // The last line is missing, or is not whole.
-        let end = ReadPlanError::Truncated { line: lines.len() + 1 };
+        let end = Broken::Truncated { line: lines.len() + 1 };
         return Err(if last.ends_with(b"}") && whole { damaged(lines.len() + 1) } else { end });
     }
     let object: Vec<u8> = [b"{", *last].concat();
@@ -109,11 +138,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Parts, ReadPlanError> {
     }
     let secrets = lines.last().and_then(|line| line.strip_prefix(SECRETS)?.strip_suffix(b","));
     let secrets = secrets.ok_or_else(|| damaged(lines.len()))?;
-    let wrong = |error: serde_json::Error| ReadPlanError::Wrong { message: error.to_string() };
+    let wrong = |error: serde_json::Error| Broken::Wrong { message: error.to_string() };
     let sealed: Option<Sealed> = serde_json::from_slice(secrets).map_err(wrong)?;
     let body = &before[..before.len() - SECRETS.len() - secrets.len() - 2];
     let document = serde_json::from_slice(bytes).map_err(|error| other_version(bytes, error))?;
-    Ok(Parts { document, sealed, bound_to: digest(body) })
+    Ok(Parts { document, sealed, bound_to: digest(kind, body) })
 }
 
 /// How many sums the last line has.
@@ -122,51 +151,52 @@ fn sums_of(last: &[u8]) -> usize {
     serde_json::from_slice::<Sums>(&object).map_or(0, |sums| sums.sums.len())
 }
 
-/// Whether this is a plan at all, and of a format that is known.
-fn sniff(bytes: &[u8]) -> Result<(), ReadPlanError> {
+/// Whether this is such a file at all, and of a format that is known.
+fn sniff(kind: Kind, bytes: &[u8]) -> Result<(), Broken> {
     if bytes.is_empty() {
-        return Err(ReadPlanError::NotAPlan { found: "it is empty".to_owned() });
+        return Err(Broken::Other { found: "it is empty".to_owned() });
     }
-    let Some(rest) = bytes.strip_prefix(START) else {
-        if START.starts_with(bytes) {
-            return Err(ReadPlanError::Truncated { line: 1 });
+    let start = kind.start();
+    let Some(rest) = bytes.strip_prefix(start.as_bytes()) else {
+        if start.as_bytes().starts_with(bytes) {
+            return Err(Broken::Truncated { line: 1 });
         }
         #[derive(Deserialize)]
         struct Any {
             formwork: String,
         }
         let found = match serde_json::from_slice::<Any>(bytes) {
-            Ok(any) if any.formwork == "plan" => {
+            Ok(any) if any.formwork == kind.name => {
                 "it was written anew by something else than formwork".to_owned()
             }
             Ok(any) => format!("it is a {:?} of formwork", any.formwork),
             Err(_) => "it does not begin as one".to_owned(),
         };
-        return Err(ReadPlanError::NotAPlan { found });
+        return Err(Broken::Other { found });
     };
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let format = std::str::from_utf8(&rest[..digits]).ok().and_then(|n| n.parse::<u64>().ok());
     match format {
-        Some(format) if format == u64::from(FORMAT) => Ok(()),
+        Some(format) if format == u64::from(kind.format) => Ok(()),
         Some(found) if rest.get(digits) == Some(&b',') => {
-            Err(ReadPlanError::Format { found, known: FORMAT })
+            Err(Broken::Format { found, known: kind.format })
         }
-        _ if rest.len() == digits => Err(ReadPlanError::Truncated { line: 2 }),
-        _ => Err(ReadPlanError::Damaged { line: 2 }),
+        _ if rest.len() == digits => Err(Broken::Truncated { line: 2 }),
+        _ => Err(Broken::Damaged { line: 2 }),
     }
 }
 
 /// Of what is whole and not understood: whether another version of formwork wrote it.
-fn other_version(bytes: &[u8], error: serde_json::Error) -> ReadPlanError {
+fn other_version(bytes: &[u8], error: serde_json::Error) -> Broken {
     #[derive(Deserialize)]
     struct Written {
         written_by: String,
     }
     match serde_json::from_slice::<Written>(bytes) {
         Ok(Written { written_by }) if written_by != VERSION => {
-            ReadPlanError::OtherVersion { wrote: written_by, reads: VERSION.to_owned() }
+            Broken::OtherVersion { wrote: written_by, reads: VERSION.to_owned() }
         }
-        _ => ReadPlanError::Wrong { message: error.to_string() },
+        _ => Broken::Wrong { message: error.to_string() },
     }
 }
 

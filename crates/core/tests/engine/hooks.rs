@@ -427,3 +427,43 @@ async fn events_tell_of_hooks_and_their_failure() {
         ]
     );
 }
+
+#[tokio::test]
+async fn a_hook_runs_while_a_plan_is_made_only_if_its_program_wants_that() {
+    let (world, diary) = (World::new(), Diary::default());
+    let engine = |fails: Option<HookPoint>| {
+        let diary = diary.clone();
+        let note = move |call: HookCall| {
+            let inputs = call.inputs.get("fixed").map(ToString::to_string).unwrap_or_default();
+            let dry = if call.dry_run { "dry " } else { "" };
+            diary.write(format!("{dry}{} {} {inputs} {}", call.address, call.point, call.outputs));
+            async move { if fails == Some(call.point) { Err("not today") } else { Ok(()) } }
+        };
+        builder(&world).hook("note", note).dry_run("note").try_build().unwrap()
+    };
+    let plan = engine(None).plan(&World::stack(program("1", "l"))).await.unwrap();
+    let dry =
+        ["dry a before its create \"1\" null", "dry a after its create \"1\" (known after apply)"];
+    assert_eq!(diary.take(), dry);
+    assert_eq!((world.cloud.log().len(), world.store.writes()), (0, 0));
+    engine(None).apply(plan).await.unwrap();
+    let ran = diary.take();
+    assert!(ran.len() == 2 && ran.iter().all(|line| !line.starts_with("dry")), "{ran:?}");
+    // Nothing changes: there is nothing to run for.
+    nothing_left(&engine(None), program("1", "l")).await;
+    assert!(diary.take().is_empty());
+    // One that says no refuses the plan, all of them at once, unless none is to run.
+    let stack = World::stack(program("2", "l"));
+    let error = engine(Some(HookPoint::BeforeDelete)).plan(&stack).await.unwrap_err();
+    let said = "1 hook(s) refuse the plan:\n  - a: `note`, before its delete: not today";
+    assert_eq!(error.to_string(), said);
+    diary.take();
+    let engine_no = engine(Some(HookPoint::BeforeDelete));
+    assert!(engine_no.plan(&stack).skip_hooks().await.is_ok());
+    assert!(diary.take().is_empty());
+    assert!(engine_no.plan(&stack).refresh_only().await.is_ok());
+    assert!(diary.take().is_empty());
+    // A name that no hook has is a mistake of the program.
+    let unknown = builder(&world).dry_run("nobody").try_build().unwrap_err();
+    assert_eq!(unknown.to_string(), "there is no hook `nobody` to run while a plan is made");
+}

@@ -25,6 +25,7 @@ mod saved;
 mod store;
 mod targets;
 mod unmanaged;
+mod unsaved;
 mod upgrade;
 mod views;
 mod world;

@@ -251,7 +251,7 @@ async fn a_renewal_that_fails_is_tried_again_until_the_lease_is_nearly_over() {
     let world = World::new();
     let (result, took, _) = run(&world, Moody::new(&world.store, [never], [never]), program).await;
     let Err(ApplyError::Unsaved { unsaved, .. }) = result else { panic!("not ended") };
-    assert_eq!((took.as_secs(), unsaved.len()), (27, 1));
+    assert_eq!((took.as_secs(), unsaved.changes.len()), (27, 1));
 }
 
 #[tokio::test(start_paused = true)]
