@@ -30,8 +30,15 @@ pub(crate) enum Write {
     Acquire { stack: String, holder: String, ttl: Duration, reply: Reply<Lease> },
     Renew { lease: Lease, reply: Reply<()> },
     Release { lease: Lease, reply: Reply<()> },
-    Commit { lease: Lease, expected: u64, encoded: Encoded, reply: Reply<u64> },
+    Commit { commits: Vec<Sealed>, reply: Reply<Vec<u64>> },
     Import { row: StackRow, encoded: Encoded, reply: Reply<()> },
+}
+
+/// The changes of one stack in a commit, ready to be written.
+pub(crate) struct Sealed {
+    pub(crate) lease: Lease,
+    pub(crate) expected: u64,
+    pub(crate) encoded: Encoded,
 }
 
 /// A stack as it lies in the store.

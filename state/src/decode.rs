@@ -7,7 +7,7 @@ use std::{
 };
 
 use formwork_core::{
-    state::{Change, Intent, Pin, ProviderTarget, Record, Snapshot, StateError},
+    state::{Change, Departed, Intent, Pin, ProviderTarget, Record, Snapshot, StateError},
     value::Value,
 };
 use serde::de::DeserializeOwned;
@@ -28,6 +28,7 @@ enum Parsed {
     Intent(Intent),
     Pin(Pin),
     Target(ProviderTarget),
+    Departed(Departed),
     Exports(Value),
 }
 
@@ -54,6 +55,7 @@ pub(crate) fn decode(
     });
     let (mut records, mut intents) = (Vec::new(), Vec::new());
     let (mut pins, mut targets) = (Vec::new(), Vec::new());
+    let mut departed = Vec::new();
     let mut exports = Value::Null;
     for share in parsed {
         for row in share? {
@@ -62,6 +64,7 @@ pub(crate) fn decode(
                 Parsed::Intent(intent) => intents.push((intent.id, intent)),
                 Parsed::Pin(pin) => pins.push((pin.address.clone(), pin)),
                 Parsed::Target(target) => targets.push((target.provider.clone(), target)),
+                Parsed::Departed(gone) => departed.push((gone.address.clone(), gone)),
                 Parsed::Exports(value) => exports = value,
             }
         }
@@ -74,6 +77,7 @@ pub(crate) fn decode(
         intents: BTreeMap::from_iter(intents),
         pins: BTreeMap::from_iter(pins),
         targets: BTreeMap::from_iter(targets),
+        departed: BTreeMap::from_iter(departed),
         exports,
     })
 }
@@ -149,6 +153,7 @@ impl Parser<'_> {
                 let open = &mut |value| open(Row::Target(&provider), value);
                 target.try_map_values(open).map(Parsed::Target)
             }
+            Some(b'd') => self.json(key, bytes).map(Parsed::Departed),
             Some(b'x') => open(Row::Exports, self.json(key, bytes)?).map(Parsed::Exports),
             _ => Err(self.medium.corrupt(layout::describe(key), "it is of no known kind")),
         }

@@ -43,6 +43,8 @@ pub(crate) fn encode(
             Change::Pin(pin) => ("pin", Row::Pin(&pin.address)),
             Change::Unpin(address) => ("unpin", Row::Pin(address)),
             Change::Target(target) => ("target", Row::Target(&target.provider)),
+            Change::Depart(gone) => ("depart", Row::Departed(&gone.address)),
+            Change::Return(address) => ("return", Row::Departed(address)),
             Change::Exports(_) => ("exports", Row::Exports),
         };
         let (content, removes) = match &change {
@@ -50,9 +52,10 @@ pub(crate) fn encode(
             Change::Put(record) => (serde_json::to_vec(record), false),
             Change::Pin(pin) => (serde_json::to_vec(pin), false),
             Change::Target(target) => (serde_json::to_vec(target), false),
+            Change::Depart(gone) => (serde_json::to_vec(gone), false),
             Change::Exports(exports) => (serde_json::to_vec(exports), false),
             Change::Close(id) | Change::Remove(id) => (serde_json::to_vec(id), true),
-            Change::Unpin(address) => (serde_json::to_vec(address), true),
+            Change::Unpin(address) | Change::Return(address) => (serde_json::to_vec(address), true),
         };
         let content = content.map_err(|error| medium.corrupt(format!("{row:?}"), error))?;
         // The form that serde gives a `Change`, without serializing its content a second time.

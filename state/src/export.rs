@@ -1,7 +1,9 @@
 //! A stack as one JSON document: a copy to keep, or to take to another store.
 
 use formwork_core::{
-    state::{Change, Intent, Pin, ProviderTarget, Record, Snapshot, StateError, StateStore},
+    state::{
+        Change, Departed, Intent, Pin, ProviderTarget, Record, Snapshot, StateError, StateStore,
+    },
     value::Value,
 };
 use serde::{Deserialize, Serialize};
@@ -29,6 +31,8 @@ struct Document {
     pins: Vec<Pin>,
     #[serde(default)]
     targets: Vec<ProviderTarget>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    departed: Vec<Departed>,
     exports: Value,
     /// How the key of the sealed secrets is derived and checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,7 +51,8 @@ impl SledStore {
             sealed |= value.has_secret();
             self.vault().seal(&bound_to(stack, row), value)
         };
-        let Snapshot { lineage, version, records, intents, pins, targets, exports } = state;
+        let Snapshot { lineage, version, records, intents, pins, targets, departed, exports } =
+            state;
         let records = records
             .into_values()
             .map(|r| {
@@ -88,6 +93,7 @@ impl SledStore {
             intents,
             pins,
             targets,
+            departed: departed.into_values().collect(),
             exports,
             secrets,
         };
@@ -120,6 +126,7 @@ impl SledStore {
             intents,
             pins,
             targets,
+            departed,
             exports,
             secrets,
             ..
@@ -129,6 +136,7 @@ impl SledStore {
             .chain(intents.into_iter().map(Change::Open))
             .chain(pins.into_iter().map(Change::Pin))
             .chain(targets.into_iter().map(Change::Target))
+            .chain(departed.into_iter().map(Change::Depart))
             .chain([Change::Exports(exports)]);
         let theirs = self.vault().with_row(secrets)?;
         let opened = changes.map(|change| {

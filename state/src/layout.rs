@@ -5,7 +5,7 @@
 //! m | stack                         the stack's lineage, version, token, holder and digest
 //! s | stack | r | id                a record          s | stack | i | id   an intent
 //! s | stack | p | address           a pin             s | stack | x |      the exports
-//! s | stack | t | provider          where it points
+//! s | stack | t | provider          where it points      s | stack | d | address   what left
 //! j | stack | version               the changes that made this version
 //! ```
 //!
@@ -82,6 +82,7 @@ pub(crate) enum Row<'a> {
     Intent(ResourceId),
     Pin(&'a Address),
     Target(&'a str),
+    Departed(&'a Address),
     Exports,
 }
 
@@ -93,6 +94,7 @@ impl Row<'_> {
             Row::Intent(id) => (b'i', id.as_str()),
             Row::Pin(address) => (b'p', address.as_str()),
             Row::Target(provider) => (b't', *provider),
+            Row::Departed(address) => (b'd', address.as_str()),
             Row::Exports => (b'x', ""),
         };
         key.push(kind);

@@ -11,6 +11,7 @@ mod command;
 mod decode;
 mod digest;
 mod encode;
+mod excerpt;
 mod export;
 mod folder;
 mod format;
@@ -24,6 +25,7 @@ mod seal;
 mod store;
 mod writer;
 
+pub use excerpt::{open_excerpt, seal_excerpt};
 pub use key::KeySource;
 #[doc(hidden)]
 pub use medium::SyncObserver;

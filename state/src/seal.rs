@@ -81,6 +81,7 @@ pub(crate) fn bound_to(stack: &str, row: Row<'_>) -> Vec<u8> {
         Row::Record(id) | Row::Intent(id) => ("object", id.as_str()),
         Row::Pin(address) => ("pin", address.as_str()),
         Row::Target(provider) => ("target", *provider),
+        Row::Departed(address) => ("departed", address.as_str()),
         Row::Exports => ("exports", ""),
     };
     let mut bound = Vec::with_capacity(stack.len() + name.len() + 24);
@@ -100,7 +101,11 @@ pub(crate) fn row_of(change: &Change) -> Option<Row<'_>> {
         Change::Pin(pin) => Some(Row::Pin(&pin.address)),
         Change::Target(target) => Some(Row::Target(&target.provider)),
         Change::Exports(_) => Some(Row::Exports),
-        Change::Close(_) | Change::Remove(_) | Change::Unpin(_) => None,
+        Change::Close(_)
+        | Change::Remove(_)
+        | Change::Unpin(_)
+        | Change::Depart(_)
+        | Change::Return(_) => None,
     }
 }
 

@@ -9,12 +9,12 @@ use std::{
 
 use formwork_core::{
     BoxFuture,
-    state::{Change, Lease, Snapshot, StateError, StateStore},
+    state::{Change, Lease, Snapshot, StackCommit, StateError, StateStore},
 };
 use tokio::sync::oneshot;
 
 use crate::{
-    command::{Command, Read, Reply, Write},
+    command::{Command, Read, Reply, Sealed, Write},
     decode,
     encode::{Encoded, encode},
     medium::Medium,
@@ -176,9 +176,20 @@ impl StateStore for SledStore {
         changes: Vec<Change>,
     ) -> BoxFuture<'a, Result<u64, StateError>> {
         Box::pin(async move {
-            let encoded = self.encode(&lease.stack, changes)?;
-            let lease = lease.clone();
-            self.write(move |reply| Write::Commit { lease, expected, encoded, reply }).await
+            let commit = StackCommit { lease: lease.clone(), expected, changes };
+            let versions = self.commit_all(vec![commit]).await?;
+            Ok(versions.into_iter().sum())
+        })
+    }
+
+    fn commit_all(&self, commits: Vec<StackCommit>) -> BoxFuture<'_, Result<Vec<u64>, StateError>> {
+        Box::pin(async move {
+            let seal = |StackCommit { lease, expected, changes }: StackCommit| {
+                let encoded = self.encode(&lease.stack, changes)?;
+                Ok(Sealed { lease, expected, encoded })
+            };
+            let commits = commits.into_iter().map(seal).collect::<Result<_, StateError>>()?;
+            self.write(move |reply| Write::Commit { commits, reply }).await
         })
     }
 }

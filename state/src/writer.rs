@@ -19,7 +19,7 @@ use formwork_core::{
 
 use crate::{
     batch::{Batch, Rows},
-    command::{Command, RawStack, Read, Reply, Write},
+    command::{Command, RawStack, Read, Reply, Sealed, Write},
     digest::Digest,
     encode::Encoded,
     folder::{Folder, sled_error},
@@ -125,10 +125,7 @@ impl Writer {
             }
             Write::Renew { lease, reply } => answer(reply, self.renew(&lease)),
             Write::Release { lease, reply } => answer(reply, self.release(&lease, batch)),
-            Write::Commit { lease, expected, encoded, reply } => {
-                let result = self.commit(&lease, expected, encoded, batch);
-                answer(reply, result)
-            }
+            Write::Commit { commits, reply } => answer(reply, self.commit(commits, batch)),
             Write::Import { row, encoded, reply } => {
                 answer(reply, self.import(row, encoded, batch))
             }
@@ -193,30 +190,37 @@ impl Writer {
         self.keep(row, batch)
     }
 
-    fn commit(
-        &mut self,
-        lease: &Lease,
-        expected: u64,
-        encoded: Encoded,
-        batch: &mut Batch,
-    ) -> Result<u64, StateError> {
-        let fenced = || StateError::Fenced { stack: lease.stack.clone() };
-        self.held(lease).ok_or_else(fenced)?;
-        let mut row = self.stacks.get(&lease.stack).cloned().ok_or_else(fenced)?;
-        if row.version != expected {
-            let (stack, found) = (lease.stack.clone(), row.version);
-            return Err(StateError::Stale { stack, expected, found });
+    /// Checks all of it before any is staged: a batch is written as a whole, so that several stacks
+    /// change as one.
+    fn commit(&mut self, commits: Vec<Sealed>, batch: &mut Batch) -> Result<Vec<u64>, StateError> {
+        let mut rows: Vec<StackRow> = Vec::with_capacity(commits.len());
+        for Sealed { lease, .. } in &commits {
+            let fenced = || StateError::Fenced { stack: lease.stack.clone() };
+            if rows.iter().any(|row| row.stack == lease.stack) {
+                return Err(StateError::Twice { stack: lease.stack.clone() });
+            }
+            self.held(lease).ok_or_else(fenced)?;
+            rows.push(self.stacks.get(&lease.stack).cloned().ok_or_else(fenced)?);
         }
-        row.version += 1;
-        let staged = self.stage_rows(&mut row, encoded, batch);
-        if let Err(error) = &staged {
-            // Half of it may be in the batch already, so none of the batch is written.
-            self.broken = Some(error.clone());
+        for (Sealed { lease, expected, .. }, row) in commits.iter().zip(&rows) {
+            if row.version != *expected {
+                let (stack, expected, found) = (lease.stack.clone(), *expected, row.version);
+                return Err(StateError::Stale { stack, expected, found });
+            }
         }
-        staged?;
-        let version = row.version;
-        self.keep(row, batch)?;
-        Ok(version)
+        let mut versions = Vec::with_capacity(rows.len());
+        for (commit, mut row) in commits.into_iter().zip(rows) {
+            row.version += 1;
+            versions.push(row.version);
+            let staged = self.stage_rows(&mut row, commit.encoded, batch);
+            let staged = staged.and_then(|()| self.keep(row, batch));
+            if let Err(error) = &staged {
+                // Half of it may be in the batch already, so none of the batch is written.
+                self.broken = Some(error.clone());
+            }
+            staged?;
+        }
+        Ok(versions)
     }
 
     fn stage_rows(

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::system;
 
 /// What each crate of ours may depend on, of ours. A crate that is not listed here is a mistake.
-const MAY_KNOW: [(&str, &[&str]); 11] = [
+const MAY_KNOW: [(&str, &[&str]); 12] = [
     ("formwork-macros", &[]),
     ("formwork-core", &["formwork-macros"]),
     ("formwork-state", &["formwork-core"]),
@@ -22,6 +22,7 @@ const MAY_KNOW: [(&str, &[&str]); 11] = [
     ("formwork-cli", &["formwork-core", "formwork-state"]),
     ("formwork", &FACADE),
     ("formwork-tests", &EVERYTHING),
+    ("formwork-scenarios", &[]),
     ("formwork-benches", &EVERYTHING),
     ("xtask", &[]),
 ];

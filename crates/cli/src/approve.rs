@@ -57,6 +57,20 @@ pub(crate) async fn destruction(
     ask_for_name(run, if part { "remove this part of it" } else { "remove all of it" }).await
 }
 
+/// Gets the user's consent to an edit of the state, which has been shown.
+pub(crate) async fn edit(run: &Run<'_>) -> Result<(), CliError> {
+    if run.flags.yes {
+        return Ok(());
+    }
+    if !can_ask(run) {
+        let message = "this edits the state, and there is nobody to ask; nothing was changed";
+        let help = "run it on a terminal, or with --yes; --dry-run only shows it";
+        return Err(CliError::refused(message).with_help(help));
+    }
+    let answer = ask(run, "Edit the state so? [y/N] ").await?.to_lowercase();
+    if matches!(answer.as_str(), "y" | "yes") { Ok(()) } else { Err(not_approved()) }
+}
+
 fn show_target(run: &Run<'_>, session: &Session, estimate: Option<&Estimate>) {
     run.console.err(&view::target(session, estimate, &run.console.err_layout()));
 }

@@ -217,7 +217,7 @@ pub(crate) enum Builtin {
         #[arg(long, value_name = "FORMAT", default_value = "dot")]
         format: GraphFormat,
     },
-    /// Look at what is recorded
+    /// Look at what is recorded, and edit it
     #[command(subcommand)]
     State(StateCommand),
 }
@@ -237,6 +237,67 @@ pub(crate) enum StateCommand {
     Show {
         /// Its address, as `state list` shows it
         address: String,
+    },
+    /// Forget resources; what they are in the cloud stays there, and nothing knows it any more
+    Rm {
+        /// Addresses of resources, lookups, or components with all inside them; or the id of one row
+        #[arg(id = "edit_addresses", value_name = "ADDRESS", required = true)]
+        addresses: Vec<String>,
+        /// Also what others use, what is protected, and what a call was cut off of
+        #[arg(id = "edit_force", long = "force")]
+        force: bool,
+        /// Who has them from now on, such as another state: the program is refused for as long as it
+        /// declares them here, so that it does not make them anew
+        #[arg(id = "edit_moved_to", long = "moved-to", value_name = "WHO")]
+        moved_to: Option<String>,
+        /// Show what would be done; do nothing
+        #[arg(id = "edit_dry_run", long = "dry-run")]
+        dry_run: bool,
+    },
+    /// Give a resource, a lookup, or a component with all inside it another address, here or in
+    /// another stack; the program has to say the same
+    Mv {
+        /// The address that it has
+        #[arg(id = "edit_from", value_name = "ADDRESS")]
+        from: String,
+        /// The address that it gets
+        #[arg(
+            id = "edit_to",
+            value_name = "NEW-ADDRESS",
+            required_unless_present = "edit_to_stack"
+        )]
+        to: Option<String>,
+        /// Give it to this stack of the same state folder
+        #[arg(id = "edit_to_stack", long = "to-stack", value_name = "NAME")]
+        to_stack: Option<String>,
+        /// Show what would be done; do nothing
+        #[arg(id = "edit_dry_run", long = "dry-run")]
+        dry_run: bool,
+    },
+    /// Mend what breaks a rule of the records, such as references to what is not there
+    Repair {
+        /// Show what would be done; do nothing
+        #[arg(id = "edit_dry_run", long = "dry-run")]
+        dry_run: bool,
+    },
+    /// Write resources as a document for `state import`, their secrets sealed: with the passphrase
+    /// in FORMWORK_EXPORT_PASSPHRASE if that is set, else with the key of the state
+    Export {
+        /// Addresses of resources, lookups, or components with all inside them; else everything
+        #[arg(id = "edit_addresses", value_name = "ADDRESS")]
+        addresses: Vec<String>,
+        /// Write it to this file, which must not be there
+        #[arg(id = "edit_out", long = "out", value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Take in what `state export` wrote, of another stack or another state; overwrites nothing
+    Import {
+        /// The file
+        #[arg(id = "edit_file", value_name = "FILE")]
+        file: PathBuf,
+        /// Show what would be done; do nothing
+        #[arg(id = "edit_dry_run", long = "dry-run")]
+        dry_run: bool,
     },
 }
 
@@ -344,7 +405,9 @@ fn refuse_clash(command: &Command, arg: &Arg, whose: &str) -> Result<(), CliErro
 
 /// Refuses a flag that one of the subcommands has: it would be given to both, or to neither.
 fn refuse_flag_of_a_command(arg: &Arg, whose: &str) -> Result<(), CliError> {
-    for command in Builtin::augment_subcommands(Command::new("own")).get_subcommands() {
+    let own = Builtin::augment_subcommands(Command::new("own"));
+    let inner = own.get_subcommands().flat_map(Command::get_subcommands);
+    for command in own.get_subcommands().chain(inner) {
         let same = |other: &&Arg| {
             other.get_id() == arg.get_id()
                 || (arg.get_long().is_some() && other.get_long() == arg.get_long())

@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf};
 
 use formwork_core::{
     Action, Address, ApplyError, DeclareError, ErrorKind, Lack, LoadPlanError, Missing, PlanError,
-    state::StateError,
+    state::{StateError, edit::EditError},
 };
 use miette::Diagnostic;
 
@@ -79,6 +79,9 @@ pub enum CliError {
     /// The state could not be read.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The recorded state can not be edited so. Nothing changed.
+    #[error(transparent)]
+    Edit(#[from] EditError),
     /// The cloud could not be opened. Nothing changed.
     #[error("the cloud `{cloud}` can not be used: {message}")]
     Cloud {
@@ -209,6 +212,7 @@ impl CliError {
             CliError::Cancelled => "cancelled",
             CliError::Unsaved { .. } => "unsaved",
             CliError::State(_) | CliError::Unrecovered { .. } => "state",
+            CliError::Edit(_) => "edit",
             CliError::Cloud { .. } => "cloud",
             CliError::Refused { .. } => "refused",
             CliError::NotFound { .. } => "not_found",
@@ -243,6 +247,10 @@ impl CliError {
             CliError::Unsaved { kept: Err(_), .. } => {
                 "make room or repair the disk, then run `up` again: it looks up what the cloud has"
             }
+            CliError::Edit(error) if error.refusals.iter().all(|refusal| refusal.forcible) => {
+                "nothing was changed; --force does it all the same"
+            }
+            CliError::Edit(_) => "nothing was changed; `state list` shows what is recorded",
             CliError::Bug(_) => {
                 "what was done is recorded; the next run goes on from there. Please report this, with the output under FORMWORK_BACKTRACE=1"
             }
@@ -315,6 +323,9 @@ fn plan_advice(error: &PlanError) -> Option<String> {
         PlanError::UnknownAddresses { .. } => {
             "nothing was changed; an address is the path of a resource or component, as `state list` and `graph` show it"
         }
+        PlanError::KeptInUse { .. } => {
+            "nothing was changed; destroy what uses them with `destroy --target`, or let the new ones be made first with `.create_first()`"
+        }
         PlanError::Excluded { .. } => {
             "nothing was changed; what needs something that is left out is left out too (of `destroy`, what that needs)"
         }
@@ -333,7 +344,7 @@ fn plan_advice(error: &PlanError) -> Option<String> {
         PlanError::MissingHooks { .. } => {
             "nothing was changed; run the program that has them, or use --skip-hooks"
         }
-        PlanError::LookupUnknown { .. } | PlanError::Exchange { .. } => "nothing was changed",
+        PlanError::Exchange { .. } => "nothing was changed",
         PlanError::Lookup { source, .. } => {
             let advice = provider_advice(source.kind, Doing::Lookup);
             return Some(format!("nothing was changed; {advice}"));

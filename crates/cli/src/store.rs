@@ -54,6 +54,12 @@ pub(crate) fn refuse_file(state_dir: &Path, shown: &Path) -> Result<(), CliError
     }
 }
 
+/// The passphrase for what goes to another state, if one is set.
+pub(crate) fn export_key(env: &BTreeMap<String, String>) -> Option<KeySource> {
+    let passphrase = env.get("FORMWORK_EXPORT_PASSPHRASE").filter(|value| !value.is_empty())?;
+    Some(KeySource::Passphrase(Secret::new(passphrase.clone())))
+}
+
 /// Where the key of the default store comes from, which also seals saved plans.
 pub(crate) fn key(env: &BTreeMap<String, String>) -> Option<KeySource> {
     let set = |name: &str| env.get(name).filter(|value| !value.is_empty());

@@ -186,6 +186,7 @@ impl Target<'_> {
         match self.node.kind {
             NodeKind::Resource(of) => of.kind,
             NodeKind::Lookup { kind, .. } => kind,
+            NodeKind::Decide => "decide",
         }
     }
 

@@ -1,9 +1,11 @@
 //! The engine: plan a stack, apply a plan.
 
 mod dry_run;
+mod late;
 mod narrow;
 mod policies;
 mod record;
+mod wave;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -17,14 +19,14 @@ pub use record::{RecordError, Recorded};
 
 use crate::{
     apply::{self, ApplyError, CancelToken, EventSink, Live, Settings},
-    declare::{Options, Program},
+    declare::{Decisions, Options, Program},
     gather::{Gatherer, Recovery},
     hook::{ErrorAction, HookCall, Hooks, MissingHook},
     identity::{Address, ResourceId, Seed},
     panics::{bug, caught_now},
     plan::{
-        Action, Children, Facts, Move, Moves, Narrow, Observation, Plan, PlanData, PlanError,
-        RefreshMode, Selection, Want, compute, follow,
+        Action, Arrivals, Children, Facts, Move, Moves, Narrow, Observation, Plan, PlanData,
+        PlanError, RefreshMode, Selection, Want, arrive, compute, departed, follow,
     },
     policy::{Exemption, Policy, judge},
     provider::{BoxFuture, Provider},
@@ -258,6 +260,7 @@ impl Engine {
             again: false,
             replace: HashSet::new(),
             skip_hooks: false,
+            waits: Vec::new(),
             seed: None,
         }
     }
@@ -288,7 +291,15 @@ impl Engine {
     }
 }
 
+/// What came of planning by some values.
+enum Wave {
+    Plan(Box<Plan>),
+    /// It is these that are known.
+    By(Decisions),
+}
+
 /// What was gathered for one computation of a plan.
+#[derive(Clone)]
 struct Gathered {
     selection: Selection,
     snapshot: Snapshot,
@@ -311,6 +322,8 @@ pub struct PlanRequest<'e> {
     again: bool,
     pub(crate) replace: HashSet<Address>,
     pub(crate) skip_hooks: bool,
+    /// The subtrees that are not decided, whatever is known.
+    pub(crate) waits: Vec<Address>,
     seed: Option<Seed>,
 }
 
@@ -356,21 +369,19 @@ impl PlanRequest<'_> {
         self
     }
 
-    async fn run(self) -> Result<Plan, PlanError> {
+    /// The plan of `program`, which `self.program` is when it is decided by some values; or by which
+    /// other values it has to be decided.
+    async fn plan_decided(
+        &self,
+        program: Arc<Program>,
+        mut snapshot: Snapshot,
+        gatherer: &Gatherer<'_>,
+        seed: Seed,
+    ) -> Result<Wave, PlanError> {
         let settings = &self.engine.settings;
-        let program = self.program.clone();
-        let gatherer = Gatherer {
-            providers: &settings.providers,
-            stack: program.stack.clone(),
-            parallelism: settings.parallelism,
-        };
-        let seed = match self.seed {
-            Some(seed) => seed,
-            None => Seed::random().map_err(|error| PlanError::Seed(error.to_string()))?,
-        };
-        let mut snapshot = settings.store.load(&program.stack).await?;
         let replace = self.replace.iter();
-        self.refuse_moving(&snapshot)?;
+        let mut arrivals = self.arrivals(&program, &mut snapshot).await?;
+        self.refuse_moving(&program, &snapshot, &arrivals)?;
         let selection = self.narrow.select(&program, &snapshot, self.want, replace)?;
         gatherer.check_targets(&selection.view(&snapshot))?;
         let upgraded = gatherer.upgrade(&selection.read(&snapshot))?;
@@ -382,11 +393,16 @@ impl PlanRequest<'_> {
             snapshot.apply(change);
         }
         recovery.repairs.splice(..0, upgraded);
-        let moves = follow(&program, &snapshot)?;
+        recovery.repairs.splice(..0, std::mem::take(&mut arrivals.changes));
+        let mut moves = follow(&program, &snapshot)?;
         for change in moves.changes.clone() {
             snapshot.apply(change);
         }
         recovery.repairs.extend(moves.changes.clone());
+        moves.arrive(&mut arrivals);
+        let over = departed(&program, &snapshot, self.want, &selection)?;
+        recovery.repairs.extend(over);
+        let late = program.late_lookups();
         let (mut answers, mut pins) = (HashMap::new(), Vec::new());
         match self.want {
             Want::Nothing if selection.is_whole() => {
@@ -397,8 +413,15 @@ impl PlanRequest<'_> {
             Want::Records if !self.again => {}
             Want::Program | Want::Records => {
                 (answers, pins) =
-                    gatherer.answers(&program, &snapshot, &selection, self.again).await?;
+                    gatherer.answers(&program, &snapshot, &selection, &late, self.again).await?;
             }
+        }
+        if self.want == Want::Records && self.again {
+            let (recorded, late) = (&snapshot, &late);
+            gatherer.recorded_answers(&program, recorded, &selection, late, &mut answers).await?;
+            let new = answers.values().filter(|pin| snapshot.pins.get(&pin.address) != Some(pin));
+            let known = |pin: &&Pin| !pins.contains(&Change::Pin((*pin).clone()));
+            pins.extend(new.filter(known).cloned().map(Change::Pin).collect::<Vec<_>>());
         }
         for change in pins.clone() {
             snapshot.apply(change);
@@ -422,7 +445,7 @@ impl PlanRequest<'_> {
                 gatherer.observe(&snapshot, &wanted).await?
             }
             RefreshMode::Minimal => {
-                let facts = Gathered {
+                let mut facts = Gathered {
                     selection: selection.clone(),
                     snapshot: snapshot.clone(),
                     recovery: recovery.clone(),
@@ -432,17 +455,23 @@ impl PlanRequest<'_> {
                     moves: moves.clone(),
                     seed,
                 };
-                let blind = self.compute(&gatherer, &program, facts)?;
-                let touched: HashSet<_> = blind
-                    .steps
-                    .iter()
-                    .filter(|step| matches!(step.action, Action::Update | Action::Delete))
-                    .map(|step| step.id)
-                    .collect();
-                let wanted = |record: &Record| {
-                    chosen(record) && (touched.contains(&record.id) || unseen(record))
-                };
-                gatherer.observe(&snapshot, &wanted).await?
+                let decided = self.ask_late(gatherer, &program, &late, &mut facts).await?;
+                if decided.is_some_and(|decided| decided != program.decisions()) {
+                    // With all of it observed it may well be this, so it is found out then.
+                    gatherer.observe(&snapshot, &|record| chosen(record)).await?
+                } else {
+                    let blind = self.compute(gatherer, &program, facts)?;
+                    let touched: HashSet<_> = blind
+                        .steps
+                        .iter()
+                        .filter(|step| matches!(step.action, Action::Update | Action::Delete))
+                        .map(|step| step.id)
+                        .collect();
+                    let wanted = |record: &Record| {
+                        chosen(record) && (touched.contains(&record.id) || unseen(record))
+                    };
+                    gatherer.observe(&snapshot, &wanted).await?
+                }
             }
             RefreshMode::None => {
                 gatherer.observe(&snapshot, &|record| chosen(record) && unseen(record)).await?
@@ -472,36 +501,62 @@ impl PlanRequest<'_> {
             target_dependents: self.narrow.dependents,
             refresh_only: self.want == Want::Records,
         };
-        let pins = answers.values().cloned().collect();
-        let facts =
+        let mut facts =
             Gathered { selection, snapshot, recovery, observed, children, answers, moves, seed };
+        let decided = self.ask_late(gatherer, &program, &late, &mut facts).await?;
+        if let Some(decided) = decided.filter(|decided| *decided != program.decisions()) {
+            return Ok(Wave::By(decided));
+        }
+        let pins = facts.answers.values().cloned().collect();
         let recorded = facts.snapshot.targets.clone();
         let rows = dry_run::rows(settings, &facts.snapshot);
         let judged = policies::judged(&settings.policies, &facts.snapshot);
-        let mut data = self.compute(&gatherer, &program, facts)?;
+        let mut data = self.compute(gatherer, &program, facts)?;
         judge(&settings.policies, &program, &mut data, &judged, destroys)?;
         data.repairs.extend(targets(settings, &data, &recorded));
         data.skip_hooks = self.skip_hooks;
+        data.sources = arrivals.sources;
         check_hooks(settings, &data)?;
         dry_run::run(settings, &data, &rows).await?;
         let made = Made::of(&settings.providers, &program, &data, asked, pins);
-        Ok(Plan { data, program, made: Arc::new(made) })
+        Ok(Wave::Plan(Box::new(Plan { data, program, made: Arc::new(made) })))
+    }
+
+    /// What comes from other stacks. What is to be destroyed takes nothing in.
+    async fn arrivals(
+        &self,
+        program: &Program,
+        snapshot: &mut Snapshot,
+    ) -> Result<Arrivals, PlanError> {
+        if self.want == Want::Nothing {
+            return Ok(Arrivals::default());
+        }
+        let mut sources = BTreeMap::new();
+        for stack in program.arrivals.keys() {
+            let source = self.engine.settings.store.load(stack).await?;
+            sources.insert(stack.clone(), source);
+        }
+        arrive(program, snapshot, &sources)
     }
 
     /// Refuses to plan a part of what has moved: addresses say what is in the part, and old ones would
     /// not. A call that was cut off may have left an object at one.
-    fn refuse_moving(&self, snapshot: &Snapshot) -> Result<(), PlanError> {
-        if self.narrow.is_whole() || self.program.moves.is_empty() {
+    fn refuse_moving(
+        &self,
+        program: &Program,
+        snapshot: &Snapshot,
+        arrivals: &Arrivals,
+    ) -> Result<(), PlanError> {
+        if self.narrow.is_whole() || (program.moves.is_empty() && arrivals.moves.is_empty()) {
             return Ok(());
         }
-        let mut moves = follow(&self.program, snapshot)?.moves;
+        let mut moves = arrivals.moves.clone();
+        moves.extend(follow(program, snapshot)?.moves);
         for record in snapshot.intents.values().filter_map(|intent| intent.record.as_deref()) {
             let known = snapshot.records.contains_key(&record.id);
-            if let (false, Some((to, _))) =
-                (known, self.program.moved(&record.address, &record.kind))
-            {
+            if let (false, Some((to, _))) = (known, program.moved(&record.address, &record.kind)) {
                 let (from, kind) = (record.address.clone(), record.kind.clone());
-                moves.push(Move { from, to, kind, id: record.id });
+                moves.push(Move { from, to, kind, id: record.id, from_stack: None });
             }
         }
         if moves.is_empty() { Ok(()) } else { Err(PlanError::Moving { moves }) }
@@ -513,6 +568,16 @@ impl PlanRequest<'_> {
         program: &Program,
         gathered: Gathered,
     ) -> Result<PlanData, PlanError> {
+        self.with_facts(gatherer, gathered, |facts| compute(program, facts))
+    }
+
+    /// Hands what was gathered to a pure function.
+    fn with_facts<T>(
+        &self,
+        gatherer: &Gatherer<'_>,
+        gathered: Gathered,
+        f: impl FnOnce(Facts<'_>) -> T,
+    ) -> T {
         let types = |provider: &str, kind: &str| {
             Some(gatherer.provider(provider, kind)?.handler(kind)?.resource_type())
         };
@@ -542,30 +607,32 @@ impl PlanRequest<'_> {
                 check.problem("", bug(&panic));
             }
         };
-        compute(
-            program,
-            Facts {
-                want: self.want,
-                selection: gathered.selection,
-                snapshot: gathered.snapshot,
-                repairs: gathered.recovery.repairs,
-                recovered: gathered.recovery.recovered,
-                moves: gathered.moves,
-                observed: gathered.observed,
-                uncertain: gathered.recovery.uncertain,
-                retried: gathered.recovery.retried,
-                deleting: gathered.recovery.deleting,
-                children: gathered.children,
-                answers: gathered.answers,
-                replace: self.replace.clone(),
-                seed: gathered.seed,
-                policies: &self.engine.settings.policies,
-                types: &types,
-                provider_of: &provider_of,
-                same_place: &same_place,
-                validate: &validate,
-            },
-        )
+        let asked_of = |kind: &str, options: &Options| {
+            Some(gatherer.asked_of(kind, options)?.name().to_owned())
+        };
+        f(Facts {
+            want: self.want,
+            selection: gathered.selection,
+            snapshot: gathered.snapshot,
+            repairs: gathered.recovery.repairs,
+            recovered: gathered.recovery.recovered,
+            moves: gathered.moves,
+            observed: gathered.observed,
+            uncertain: gathered.recovery.uncertain,
+            retried: gathered.recovery.retried,
+            deleting: gathered.recovery.deleting,
+            children: gathered.children,
+            answers: gathered.answers,
+            ask_again: self.again,
+            replace: self.replace.clone(),
+            seed: gathered.seed,
+            policies: &self.engine.settings.policies,
+            types: &types,
+            provider_of: &provider_of,
+            asked_of: &asked_of,
+            same_place: &same_place,
+            validate: &validate,
+        })
     }
 }
 
@@ -592,7 +659,8 @@ fn targets(
     data: &PlanData,
     recorded: &BTreeMap<String, ProviderTarget>,
 ) -> Vec<Change> {
-    let used: HashSet<&str> = data.steps.iter().map(|step| step.provider.as_str()).collect();
+    let made = data.steps.iter().filter(|step| step.action != Action::Ask);
+    let used: HashSet<&str> = made.map(|step| step.provider.as_str()).collect();
     let used = settings.providers.iter().filter(|provider| used.contains(provider.name()));
     used.map(|p| ProviderTarget { provider: p.name().to_owned(), target: p.target() })
         .filter(|at| match recorded.get(&at.provider) {

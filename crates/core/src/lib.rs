@@ -49,9 +49,9 @@ pub use hook::{ErrorAction, FailedHook, HookCall, HookPoint, MissingHook};
 pub use identity::{Address, Identity, ParseIdError, ResourceId, Seed};
 pub use output::{Input, Output, all, json, zip};
 pub use plan::{
-    Action, Cause, Drift, DriftView, Fate, FieldChange, Lack, Missing, Move, Narrowed, Observation,
-    Plan, PlanData, PlanError, Reason, Recovered, RefreshMode, Standing, Step, StepId, Summary,
-    Takeover, UnknownAddress, Unmanaged,
+    Action, Cause, Decided, Drift, DriftView, Fate, FieldChange, KeptInUse, Lack, Missing, Move,
+    Narrowed, Observation, Plan, PlanData, PlanError, PlanSource, Reason, Recovered, RefreshMode,
+    Standing, Step, StepId, Summary, Takeover, Undecided, UnknownAddress, Unmanaged,
 };
 pub use policy::{
     Deferred, Fix, Found, Level, OnUnknown, PlannedStack, Policy, Remediation,

@@ -203,6 +203,15 @@ pub trait Handler: Send + Sync {
     }
     /// See [`Lifecycle::validate`].
     fn validate(&self, check: &mut Check<'_>);
+    /// Says what is wrong with outputs that a verb reported: a record of them must be readable by the
+    /// next run.
+    ///
+    /// # Errors
+    /// When they do not have this type's shape.
+    fn check_outputs(&self, outputs: &Value) -> Result<(), String> {
+        let _ = outputs;
+        Ok(())
+    }
     /// See [`Lifecycle::upgrade`](Lifecycle::upgrade).
     ///
     /// # Errors
@@ -483,6 +492,10 @@ impl<R: Lifecycle> Handler for Typed<R> {
 
     fn validate(&self, check: &mut Check<'_>) {
         R::validate(check);
+    }
+
+    fn check_outputs(&self, outputs: &Value) -> Result<(), String> {
+        outputs.to_data::<R::Outputs>().map(drop).map_err(|error| error.to_string())
     }
 
     fn upgrade(&self, version: u32, row: Seen) -> Result<Seen, String> {

@@ -36,9 +36,9 @@ pub struct GraphView {
 pub struct GraphNode {
     /// Its address.
     pub address: Address,
-    /// Its type.
+    /// Its type; `decide` for a subtree that is declared when its value is known.
     pub kind: &'static str,
-    /// The heading it stands under; a lookup has none.
+    /// The heading it stands under; only a resource has one.
     pub group: Option<Group>,
     /// The source line of its declaration.
     pub declared_at: String,
@@ -51,6 +51,12 @@ impl<T> fmt::Debug for Stack<T> {
             .field("nodes", &self.program.graph.node_count())
             .finish_non_exhaustive()
     }
+}
+
+/// Whether a stack can have this name: 1 to 64 letters, digits, `-`, `_` or `.`.
+pub(crate) fn is_stack_name(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    !name.is_empty() && name.len() <= 64 && name.chars().all(fits)
 }
 
 impl<T> Stack<T> {
@@ -75,9 +81,7 @@ impl<T> Stack<T> {
     ) -> Result<Self, DeclareError> {
         let stack = name.to_owned();
         let mut builder = Builder::new(name);
-        let valid = !name.is_empty()
-            && name.len() <= 64
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+        let valid = is_stack_name(name);
         let declared = caught_now(|| declare(&mut Scope::root(&mut builder)));
         let outputs = match declared {
             Ok(Ok(outputs)) => outputs,
@@ -86,7 +90,7 @@ impl<T> Stack<T> {
             }
             Err(message) => return Err(DeclareError::Panicked { stack, message }),
         };
-        let Builder { program, mut problems } = builder;
+        let Builder { program, mut problems, .. } = builder;
         problems.extend(program.check_moves());
         if !valid {
             problems.insert(0, crate::declare::Problem {
@@ -118,7 +122,7 @@ impl<T> Stack<T> {
             kind: node.kind.name(),
             group: match node.kind {
                 NodeKind::Resource(of) => Some(of.group),
-                NodeKind::Lookup { .. } => None,
+                NodeKind::Lookup { .. } | NodeKind::Decide => None,
             },
             declared_at: node.declared_at.to_string(),
         });

@@ -13,7 +13,7 @@ use std::{
 };
 
 use formwork_core::{
-    state::{Snapshot, StateError, StateStore},
+    state::{Snapshot, StackCommit, StateError, StateStore},
     testing::{Random, changes},
 };
 use formwork_state::{SledOptions, SyncObserver};
@@ -176,6 +176,43 @@ async fn a_power_cut_after_any_sync_loses_nothing_that_was_answered() {
 #[tokio::test]
 async fn a_power_cut_inside_a_write_leaves_all_or_nothing_of_it() {
     crash_suite(2, 25, 4, |options| options).await.unwrap();
+}
+
+/// Opens what a power cut left, and loads two stacks of it.
+async fn reopen_both(state: &State, dir: &Path) -> [Snapshot; 2] {
+    let left = tempfile::tempdir().unwrap();
+    let folder = left.path().join("left");
+    state.restore(dir, &folder);
+    let store = options(&folder).open().unwrap();
+    [store.load("shop").await.unwrap(), store.load("other").await.unwrap()]
+}
+
+#[tokio::test]
+async fn a_power_cut_leaves_a_commit_of_two_stacks_whole_or_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Arc::new(Disk::default());
+    let store = options(dir.path()).observer(disk.clone()).open().unwrap();
+    let mut random = Random::new(3);
+    let ttl = std::time::Duration::from_secs(600);
+    let leases = [acquire(&store).await, store.acquire("other", "test", ttl).await.unwrap()];
+    let mut models = [load(&store).await, store.load("other").await.unwrap()];
+    for version in 0..20 {
+        let (before, old) = (disk.state(), models.clone());
+        let commits = leases.iter().zip(&mut models).map(|(lease, model)| {
+            let changes = changes(&mut random);
+            changes.iter().cloned().for_each(|change| model.apply(change));
+            model.version += 1;
+            StackCommit { lease: lease.clone(), expected: version, changes }
+        });
+        store.commit_all(commits.collect()).await.unwrap();
+        let after = disk.state();
+        assert!(reopen_both(&after, dir.path()).await == models, "version {version} was answered");
+        for _ in 0..3 {
+            let torn = before.torn(after.unsynced.as_ref().unwrap(), &mut random);
+            let left = reopen_both(&torn, dir.path()).await;
+            assert!(left == old || left == models, "a torn write left a part of version {version}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ const fn past(of: &StepInfo) -> &'static str {
         (Action::Create, false) => "created",
         (Action::Update, _) => "updated",
         (Action::Settle, _) => "ready",
+        (Action::Ask, _) => "asked",
         (Action::Delete, true) => "deleted the old",
         (Action::Delete, false) => "deleted",
         (Action::Forget, _) => "forgot",
@@ -24,6 +25,7 @@ pub(super) const fn present(of: &StepInfo) -> &'static str {
         (Action::Create, false) => "creating",
         (Action::Update, _) => "updating",
         (Action::Settle, _) => "waiting for",
+        (Action::Ask, _) => "asking",
         (Action::Delete, true) => "deleting the old",
         (Action::Delete, false) => "deleting",
         (Action::Forget, _) => "forgetting",
@@ -90,6 +92,7 @@ pub(super) fn finished(summary: &Summary, elapsed_ms: u64) -> String {
         (summary.delete, "deleted"),
         (summary.moved, "moved"),
         (summary.settle, "ready"),
+        (summary.ask, "asked"),
         (summary.forget, "forgotten"),
     ]
     .into_iter()

@@ -3,6 +3,7 @@
 mod apply;
 mod destroy;
 mod drift;
+mod edit;
 mod graph;
 mod output;
 mod plan;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use formwork_core::{
-    DeclareError, Engine, Plan, PlanError, PlanRequest, RefreshMode, Stack,
+    Address, DeclareError, Engine, GraphNode, Plan, PlanError, PlanRequest, RefreshMode, Stack,
     state::{Snapshot, StateStore},
     testing::MemoryStore,
     value::Value,
@@ -95,7 +95,13 @@ impl<'p> Run<'p> {
                 let resources = graph.nodes.iter().filter(|node| node.group.is_some());
                 resources.map(|node| node.address.as_str())
             };
-            if !resources().any(|other| other == address) {
+            let within = |subtree: &&GraphNode| {
+                Address::new(address.as_str()).is_inside(subtree.address.as_str())
+            };
+            // Of these the engine knows when it has decided them.
+            let decided =
+                graph.nodes.iter().filter(|node| node.kind == DECIDE).any(|node| within(&node));
+            if !decided && !resources().any(|other| other == address) {
                 return Err(CliError::not_found("declared resource", address, resources()));
             }
         }
@@ -149,11 +155,16 @@ impl<'p> Run<'p> {
     }
 }
 
+/// What the graph calls a subtree that is declared when its value is known.
+const DECIDE: &str = "decide";
+
 /// What a plan is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// What the program declares.
     Up,
+    /// The same, after a plan that decided more of it.
+    Onward,
     /// Comparing: everything is looked at, whatever `--refresh` says.
     Drift,
     /// Bringing the records up to what is there.
@@ -187,7 +198,7 @@ impl Session {
         request = match purpose {
             Purpose::Drift => request.refresh(RefreshMode::List),
             Purpose::Refresh => request.refresh_only(),
-            Purpose::Up => request.refresh(run.flags.refresh.into()),
+            Purpose::Up | Purpose::Onward => request.refresh(run.flags.refresh.into()),
             Purpose::Destroy => request.refresh(run.flags.refresh.into()).destroy(),
         };
         // What only compares or records runs nothing.
@@ -197,10 +208,19 @@ impl Session {
         if run.flags.refresh_lookups {
             request = request.refresh_lookups();
         }
-        for address in &run.flags.replace {
+        for address in
+            run.flags.replace.iter().filter(|at| purpose != Purpose::Onward || self.is_decided(at))
+        {
             request = request.replace(address.as_str());
         }
         request
+    }
+
+    /// Whether something is declared only when it is decided: it is not yet, when a stack is declared.
+    fn is_decided(&self, address: &str) -> bool {
+        let graph = self.stack.graph();
+        let mut subtrees = graph.nodes.iter().filter(|node| node.kind == DECIDE);
+        subtrees.any(|subtree| Address::new(address).is_inside(subtree.address.as_str()))
     }
 
     /// The error, with what only a session knows of it.

@@ -1,15 +1,17 @@
-//! `state`: looks at what is recorded; opens no cloud.
+//! `state`: looks at what is recorded; opens no cloud. What edits it is in `edit`.
 
 use formwork_core::state::{Record, Role};
 use serde_json::json;
 
-use super::{Run, unsaved};
+use super::{Run, edit, unsaved};
 use crate::{args::StateCommand, error::CliError, exit::Exit, view};
 
 pub(super) async fn run(run: &Run<'_>, command: StateCommand) -> Result<Exit, CliError> {
-    if let StateCommand::Recover { file } = &command {
-        return unsaved::recover(run, file).await;
-    }
+    let command = match command {
+        StateCommand::List | StateCommand::Show { .. } => command,
+        StateCommand::Recover { file } => return unsaved::recover(run, &file).await,
+        edit => return edit::run(run, edit).await,
+    };
     let state = run.recorded().await?;
     let layout = run.console.human_layout();
     match command {
@@ -26,7 +28,6 @@ pub(super) async fn run(run: &Run<'_>, command: StateCommand) -> Result<Exit, Cl
                 run.console.human(&view::state_list(&state, &layout));
             }
         }
-        StateCommand::Recover { .. } => {}
         StateCommand::Show { address } => {
             let mut records: Vec<&Record> =
                 state.records.values().filter(|r| r.address.as_str() == address).collect();
@@ -48,6 +49,7 @@ pub(super) async fn run(run: &Run<'_>, command: StateCommand) -> Result<Exit, Cl
                 }
             }
         }
+        _ => {}
     }
     Ok(Exit::Done)
 }

@@ -130,6 +130,10 @@ fn unsaved_change(change: &Change) -> String {
         Change::Unpin(address) => format!("{address}: that its answer is forgotten"),
         Change::Target(target) => format!("where the provider `{}` points", target.provider),
         Change::Exports(_) => "the outputs of the stack".to_owned(),
+        Change::Depart(departed) => {
+            format!("{}: that it went to {}", departed.address, departed.to)
+        }
+        Change::Return(address) => format!("{address}: that what went from there is forgotten"),
     }
 }
 
@@ -360,6 +364,7 @@ const fn undone(action: Action) -> &'static str {
         Action::Update => "could not be updated",
         Action::Delete => "could not be deleted",
         Action::Settle => "was not seen ready",
+        Action::Ask => "could not be asked",
         _ => "could not be recorded",
     }
 }

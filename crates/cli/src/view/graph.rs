@@ -5,16 +5,22 @@ use std::fmt::Write;
 
 use formwork_core::{GraphNode, GraphView, Group};
 
-/// The clusters, in the order plans show them: each group, then the lookups.
+/// The clusters, in the order plans show them: each group, the lookups, and what is decided later.
 fn clusters(graph: &GraphView) -> Vec<(&'static str, Vec<(usize, &GraphNode)>)> {
-    let mut groups: Vec<Option<Group>> = graph.nodes.iter().map(|node| node.group).collect();
-    groups.sort_by_key(|group| (group.is_none(), *group));
+    let of = |node: &GraphNode| (node.group.is_none(), node.kind == "decide", node.group);
+    let mut groups: Vec<(bool, bool, Option<Group>)> = graph.nodes.iter().map(of).collect();
+    groups.sort_unstable();
     groups.dedup();
+    let title = |(_, decided, group): (bool, bool, Option<Group>)| match group {
+        Some(group) => group.title(),
+        None if decided => "decided when known",
+        None => "lookups",
+    };
     groups
         .into_iter()
         .map(|group| {
-            let nodes = graph.nodes.iter().enumerate().filter(|(_, node)| node.group == group);
-            (group.map_or("lookups", Group::title), nodes.collect())
+            let nodes = graph.nodes.iter().enumerate().filter(|(_, node)| of(node) == group);
+            (title(group), nodes.collect())
         })
         .collect()
 }

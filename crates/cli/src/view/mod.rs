@@ -20,7 +20,7 @@ pub(crate) use error::{error, error_json};
 pub(crate) use graph::{dot, mermaid};
 pub(crate) use money::{heading, money, target};
 pub(crate) use outputs::{bare, output_list, outputs, revealed};
-pub(crate) use plan::{has_changes, plan, puts_back, unchanged};
+pub(crate) use plan::{has_changes, plan, puts_back, unchanged, undecided};
 pub(crate) use saved::saved;
 pub(crate) use state::{record, state_list, state_rows};
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use formwork_core::{
     Action, Address, Drift, FieldChange, Group, PlanData, Reason, ResourceId, Step, Summary,
+    Undecided,
     value::{Map, Path, Value},
 };
 
@@ -67,6 +68,7 @@ pub(crate) fn plan(plan: &PlanData, types: &Types<'_>, layout: &Layout) -> Strin
         page.push_str(&left_alone(plan, layout));
     }
     page.push_str(&unmanaged(plan, layout));
+    page.push_str(&undecided(&plan.undecided, &plan.waiting, layout));
     page.push_str(&exports(plan, layout));
     page.push_str(&warnings(plan, layout));
     if !page.is_empty() {
@@ -86,6 +88,7 @@ pub(crate) fn unchanged(plan: &PlanData, took: Duration, layout: &Layout) -> Str
     } else {
         page.push_str(&left_alone(plan, layout));
         page.push_str(&unmanaged(plan, layout));
+        page.push_str(&undecided(&plan.undecided, &plan.waiting, layout));
         format!("Nothing changed: {} ({took}).", as_declared(plan.unchanged))
     };
     page.push_str(&folded(&text, 0, layout.width));
@@ -237,6 +240,30 @@ fn left_alone(plan: &PlanData, layout: &Layout) -> String {
     format!("{heading}\n{}", entry::page(&alone, layout))
 }
 
+/// What is left for plans after this one, and why.
+pub(crate) fn undecided(undecided: &[Undecided], waiting: &[Address], layout: &Layout) -> String {
+    let mut page = String::new();
+    if undecided.is_empty() && waiting.is_empty() {
+        return page;
+    }
+    page.push_str(&format!("{}\n", layout.paint.bold("later, in a plan of its own")));
+    for undecided in undecided {
+        let mut text = format!("? {undecided}");
+        if layout.verbose && !undecided.keeps.is_empty() {
+            let keeps: Vec<&str> = undecided.keeps.iter().map(Address::as_str).collect();
+            text.push_str(&format!(" ({})", keeps.join(", ")));
+        }
+        page.push_str(&folded(&text, 2, layout.width));
+    }
+    if !waiting.is_empty() {
+        let mut names: Vec<&str> = waiting.iter().map(Address::as_str).collect();
+        names.sort_by_key(|name| natural(name));
+        let text = format!("? what uses it waits: {}", names.join(", "));
+        page.push_str(&folded(&text, 2, layout.width));
+    }
+    page
+}
+
 fn warnings(plan: &PlanData, layout: &Layout) -> String {
     let mut page = String::new();
     for warning in &plan.warnings {
@@ -283,7 +310,7 @@ fn summary(plan: &PlanData) -> String {
             }
         };
     }
-    let Summary { create, update, replace, delete, forget, settle, moved, unchanged, .. } =
+    let Summary { create, update, replace, delete, forget, settle, ask, moved, unchanged, .. } =
         plan.summary();
     let parts: Vec<String> = [
         (create, "to create"),
@@ -292,6 +319,7 @@ fn summary(plan: &PlanData) -> String {
         (delete, "to delete"),
         (moved, "to move"),
         (settle, "to wait for"),
+        (ask, "to ask"),
         (forget, "to forget"),
     ]
     .into_iter()

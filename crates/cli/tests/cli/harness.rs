@@ -53,6 +53,10 @@ pub(crate) struct Settings {
     #[arg(long, hide = true)]
     #[serde(default)]
     pub(crate) exclusive: bool,
+    /// How many drivers each network gets that is made, decided by its id
+    #[arg(long)]
+    #[serde(default)]
+    pub(crate) decide: Option<u32>,
     /// What goes wrong
     #[arg(long)]
     pub(crate) mistake: Option<String>,
@@ -112,6 +116,17 @@ pub(crate) fn declare(settings: &Settings, scope: &mut Scope<'_>) -> Result<(), 
             scope.add(format!("{called}-{n}-driver"), driver);
         }
         last = Some(node);
+    }
+    if let Some(each) = settings.decide {
+        let last = scope.decide("drivers", &network.id, move |scope, network: String| {
+            let mut last = None;
+            for n in 0..each {
+                let driver = Driver::builder().node(network.as_str()).version("1").build();
+                last = Some(scope.add(format!("on-{n}"), driver).id);
+            }
+            last.unwrap_or_else(|| formwork_core::Output::known(network))
+        });
+        scope.export("last", &last);
     }
     if settings.mistake.as_deref() == Some("twice") {
         scope.add("network", Network { cidr: "10".into(), dns: false, tags: BTreeMap::new() });

@@ -1,6 +1,7 @@
 //! Whole command lines, on a fake cloud and on buffers.
 
 mod asking;
+mod edits;
 mod harness;
 mod narrow;
 mod plans;
@@ -9,4 +10,5 @@ mod settings;
 mod stories;
 mod trouble;
 mod unmanaged;
+mod waves;
 mod world;

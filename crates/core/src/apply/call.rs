@@ -23,6 +23,7 @@ pub(super) enum Ask {
     Update { known: Seen, inputs: Value, changes: Changes },
     Settle { known: Seen },
     Delete { known: Seen },
+    LookUp { query: Value },
 }
 
 /// What came of it.
@@ -31,6 +32,7 @@ pub(super) enum Answer {
     Updated(Result<Value, ProviderError>),
     Settled(Result<Settling, ProviderError>),
     Deleted(Result<Deletion, ProviderError>),
+    LookedUp(Result<Value, ProviderError>),
     /// Hooks of the step ended: what they want done, or the one that failed and why.
     Hooked(HookPoint, Result<ErrorAction, (String, String)>),
     /// There is none: the step's time was over, and the call was dropped.
@@ -55,6 +57,7 @@ impl Ask {
             Ask::Update { .. } => "an answer to its update",
             Ask::Settle { .. } => "it to be ready",
             Ask::Delete { .. } => "it to be gone",
+            Ask::LookUp { .. } => "its answer",
         }
     }
 }
@@ -85,6 +88,12 @@ async fn answer(provider: &dyn Provider, kind: &str, identity: &Identity, ask: A
         let message = format!("the provider `{}` no longer has `{kind}`", provider.name());
         ProviderError::new(ErrorKind::Provider, "formwork", message)
     };
+    if let Ask::LookUp { query } = &ask {
+        return Answer::LookedUp(match provider.lookup(kind) {
+            Some(lookup) => lookup.look_up(query).await,
+            None => Err(missing()),
+        });
+    }
     let handler: Option<&dyn Handler> = provider.handler(kind);
     match (ask, handler) {
         (Ask::Create { inputs }, Some(handler)) => {
@@ -105,5 +114,6 @@ async fn answer(provider: &dyn Provider, kind: &str, identity: &Identity, ask: A
             Answer::Deleted(handler.delete(identity, &known).await)
         }
         (Ask::Delete { .. }, None) => Answer::Deleted(Err(missing())),
+        (Ask::LookUp { .. }, _) => Answer::LookedUp(Err(missing())),
     }
 }

@@ -27,6 +27,7 @@ fn verb(action: Action) -> &'static str {
         Action::Update => "update",
         Action::Delete => "delete",
         Action::Settle => "see the readiness of",
+        Action::Ask => "ask",
         Action::Record | Action::Forget | Action::Join => "record",
     }
 }

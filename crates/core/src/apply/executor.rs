@@ -6,7 +6,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque},
     pin::pin,
     time::Duration,
 };
@@ -31,7 +31,7 @@ use crate::{
     policy::{AtApply, Remediation},
     provider::{ErrorKind, ProviderError},
     saved::Unsaved,
-    state::{Change, Lease, Record, Snapshot, StateError},
+    state::{Change, Lease, Pin, Record, Snapshot, StateError},
     value::{Map, Value},
 };
 
@@ -71,10 +71,14 @@ pub(super) struct Executor<'r> {
     pub(super) records: HashMap<ResourceId, Record>,
     pub(super) open: HashSet<ResourceId>,
     lineage: String,
+    /// The recorded answers of lookups.
+    pub(super) pins: BTreeMap<Address, Pin>,
     pub(super) version: u64,
     /// Per node, what it reports.
     pub(super) outputs: Vec<Value>,
     pub(super) node_of: Vec<Option<NodeIndex>>,
+    /// For each node, the subtrees whose result is made of what it reports.
+    pub(super) feeds: BTreeMap<NodeIndex, Vec<NodeIndex>>,
     /// What the policies are still to judge.
     pub(super) policy: Option<AtApply<'r>>,
     /// What the policies put right, by resource.
@@ -161,9 +165,11 @@ impl<'r> Executor<'r> {
             open: snapshot.intents.keys().copied().collect(),
             records: snapshot.records.into_iter().collect(),
             lineage: snapshot.lineage,
+            pins: snapshot.pins,
             version: snapshot.version,
             outputs,
             node_of: steps.iter().map(declared).collect(),
+            feeds: program.feeds(),
             policy,
             remedied,
             removed_at,
@@ -349,7 +355,12 @@ impl<'r> Executor<'r> {
         if !self.report.failures.is_empty() {
             return Err(ApplyError::Failed(self.report));
         }
-        Ok(Live { program: self.plan.program.clone(), outputs: self.outputs, exports })
+        Ok(Live {
+            undecided: self.plan.data.undecided.clone(),
+            program: self.plan.program.clone(),
+            outputs: self.outputs,
+            exports,
+        })
     }
 
     pub(super) fn resolved_exports(&self) -> Result<Value, Failure> {
@@ -361,8 +372,12 @@ impl<'r> Executor<'r> {
         }
         let mut map = Map::new();
         let kept = self.plan.data.narrowed.as_ref();
-        let kept: HashSet<&str> =
-            kept.into_iter().flat_map(|of| &of.kept_outputs).map(String::as_str).collect();
+        let kept: HashSet<&str> = kept
+            .into_iter()
+            .flat_map(|of| &of.kept_outputs)
+            .chain(&self.plan.data.kept_outputs)
+            .map(String::as_str)
+            .collect();
         for name in &kept {
             if let Some(value) = self.plan.data.exports.get(name) {
                 map.insert((*name).to_owned(), value.clone());

@@ -45,7 +45,7 @@ pub(crate) fn points(action: Action) -> &'static [HookPoint] {
         Action::Update => &[BeforeUpdate, AfterUpdate, AfterCreate, OnError],
         Action::Settle => &[AfterCreate, AfterUpdate, OnError],
         Action::Delete => &[BeforeDelete, AfterDelete, OnError],
-        Action::Record | Action::Forget | Action::Join => &[],
+        Action::Record | Action::Forget | Action::Ask | Action::Join => &[],
     }
 }
 
@@ -179,7 +179,7 @@ impl Executor<'_> {
             Action::Settle | Action::Update if first => HookPoint::AfterCreate,
             Action::Update | Action::Settle => HookPoint::AfterUpdate,
             Action::Delete => HookPoint::AfterDelete,
-            Action::Record | Action::Forget | Action::Join => return false,
+            Action::Record | Action::Forget | Action::Ask | Action::Join => return false,
         };
         let (inputs, outputs) = match self.records.get(&step.id) {
             Some(row) => (row.inputs.clone(), row.outputs.clone()),
@@ -202,7 +202,7 @@ impl Executor<'_> {
                 Some(Ask::Settle { known } | Ask::Delete { known }) => {
                     (known.inputs.clone(), known.outputs.clone())
                 }
-                None => (Value::Null, Value::Null),
+                Some(Ask::LookUp { .. }) | None => (Value::Null, Value::Null),
             };
             self.running(id).hooked.held = Some(error.clone());
             if self.hook(id, HookPoint::OnError, &inputs, &outputs) {

@@ -8,6 +8,7 @@ use crate::{
     declare::Program,
     expr::NodeId,
     output::Output,
+    plan::Undecided,
     value::{Value, ValueError},
 };
 
@@ -18,6 +19,7 @@ pub struct Live {
     /// Per node, what it reported.
     pub(crate) outputs: Vec<Value>,
     pub(crate) exports: Value,
+    pub(crate) undecided: Vec<Undecided>,
 }
 
 /// Why an output has no value to read.
@@ -54,6 +56,13 @@ impl Live {
             .resolve(&|id: NodeId| self.outputs.get(id.0 as usize))
             .map_err(|error| GetError::Value(error.to_string()))?;
         Ok(value.to_data()?)
+    }
+
+    /// The subtrees that could not be declared yet ([`Scope::decide`](crate::Scope::decide)). When
+    /// there are any, plan again: what the run made decides them.
+    #[must_use]
+    pub fn undecided(&self) -> &[Undecided] {
+        &self.undecided
     }
 
     /// The outputs that the stack exports, by name.

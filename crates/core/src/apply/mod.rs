@@ -17,6 +17,7 @@ mod executor;
 mod heartbeat;
 mod hooks;
 mod live;
+mod look_up;
 mod receive;
 mod run;
 mod send;

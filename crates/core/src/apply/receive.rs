@@ -25,8 +25,16 @@ impl Executor<'_> {
         match message.answer {
             Answer::Created(Ok(outputs)) => self.created(id, outputs),
             Answer::Created(Err(failure)) => {
-                if failure.partial.is_some() {
-                    self.failed(id, failure.error, failure.partial);
+                if let Some(outputs) = failure.partial {
+                    match self.unusable(self.step(id), &outputs) {
+                        // What it made is found by the next run.
+                        Some(_) => {
+                            let error =
+                                ProviderError { kind: ErrorKind::Ambiguous, ..failure.error };
+                            self.failed(id, error, None);
+                        }
+                        None => self.failed(id, failure.error, Some(outputs)),
+                    }
                 } else if !self.retries(id, &failure.error) {
                     self.give_up(id, failure.error);
                 }
@@ -63,6 +71,7 @@ impl Executor<'_> {
                     self.give_up(id, error);
                 }
             }
+            Answer::LookedUp(answer) => self.looked_up(id, answer),
             Answer::Hooked(point, answer) => self.hooked(id, point, answer),
             Answer::OutOfTime => {
                 let error = self.out_of_time(id);
@@ -102,11 +111,9 @@ impl Executor<'_> {
         let step = self.step(id);
         let inputs = self.intended(id);
         let outputs = self.outputs_of(step, &inputs, outputs);
-        let named = self.resource_type(step).and_then(|of| physical_id(of, &outputs)).is_some();
-        if !named {
-            // Without an id there is no row to write; the intent stays open, and the next run looks.
-            let message = "the provider reported a created object without an id".to_owned();
-            self.failed(id, ProviderError::new(ErrorKind::Ambiguous, "formwork", message), None);
+        if let Some(error) = self.unusable(step, &outputs) {
+            // There is no row to write of it; the intent stays open, and the next run looks.
+            self.failed(id, error, None);
             return;
         }
         let row = self.new_row(step, inputs, outputs, Status::Settling);
@@ -117,6 +124,22 @@ impl Executor<'_> {
         self.running(id).attempt = 0;
         self.slots += 1;
         self.after.push(Then::Call(id, Ask::Settle { known }));
+    }
+
+    /// What is wrong with outputs of which no record can be kept: there is no id, or the next run
+    /// could not read them. The provider is to blame, and what became of its call is not known.
+    fn unusable(&self, step: &Step, outputs: &Value) -> Option<ProviderError> {
+        let handler = self.handler(step)?;
+        let message = match handler.check_outputs(outputs) {
+            _ if physical_id(handler.resource_type(), outputs).is_none() => {
+                "the provider reported an object without an id".to_owned()
+            }
+            Err(message) => {
+                format!("what the provider reported is not what this type reports: {message}")
+            }
+            Ok(()) => return None,
+        };
+        Some(ProviderError::new(ErrorKind::Ambiguous, "formwork", message))
     }
 
     pub(super) fn new_row(
@@ -153,7 +176,12 @@ impl Executor<'_> {
             self.made.insert(object);
         }
         let removed = self.removed_at.get(&step.address).into_iter().flatten();
-        let others: Vec<ResourceId> = step.replaces.iter().chain(removed).copied().collect();
+        let mut others: Vec<ResourceId> = step.replaces.iter().chain(removed).copied().collect();
+        if self.program.undecided().next().is_some() {
+            // What is gone may have its row kept for those who are undecided.
+            let here = |row: &&Record| row.address == step.address && row.kind == step.kind;
+            others.extend(self.records.values().filter(here).map(|row| row.id));
+        }
         for other in others {
             let row = self.records.get(&other).filter(|row| row.role == Role::Current).cloned();
             if let Some(row) = row.filter(|row| row.id != step.id) {
@@ -181,6 +209,10 @@ impl Executor<'_> {
         let step = self.step(id);
         let inputs = self.intended(id);
         let outputs = self.outputs_of(step, &inputs, outputs);
+        if let Some(error) = self.unusable(step, &outputs) {
+            self.failed(id, error, None);
+            return;
+        }
         let Ok(mut row) = self.row(id) else {
             let message = "its row is missing from the state";
             self.failed(id, ProviderError::new(ErrorKind::Provider, "state", message), None);
@@ -213,7 +245,12 @@ impl Executor<'_> {
         };
         let first = row.seen.is_none();
         self.running(id).hooked.first = first;
-        row.outputs = self.outputs_of(step, &row.inputs, seen.outputs);
+        let outputs = self.outputs_of(step, &row.inputs, seen.outputs);
+        if let Some(error) = self.unusable(step, &outputs) {
+            self.failed(id, error, None);
+            return;
+        }
+        row.outputs = outputs;
         let after = mark_secrets(&row.inputs, seen.inputs);
         row.seen = Some(settled(&row, step.observed.as_ref(), after));
         row.changing.clear();
@@ -251,6 +288,14 @@ impl Executor<'_> {
     pub(super) fn report_outputs(&mut self, id: StepId, outputs: &Value) {
         if let Some(node) = self.node_of[id.index()] {
             self.outputs[node.index()] = outputs.clone();
+            let mut changed = vec![node];
+            while let Some(at) = changed.pop() {
+                for fed in self.feeds.get(&at).into_iter().flatten() {
+                    let result = self.program.result(*fed, &self.outputs);
+                    self.outputs[fed.index()] = result.unwrap_or(Value::Unknown);
+                    changed.push(*fed);
+                }
+            }
         }
     }
 

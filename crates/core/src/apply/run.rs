@@ -11,7 +11,7 @@ use crate::{
     plan::Plan,
     policy::Policies,
     provider::Provider,
-    state::{Lease, Record, Role, Snapshot, StateError, StateStore, Status},
+    state::{Lease, Record, Role, Snapshot, StackCommit, StateError, StateStore, Status},
     value::Value,
 };
 
@@ -52,7 +52,8 @@ pub(crate) async fn run(
         check_fresh(plan, &snapshot)?;
         let outputs = known_outputs(plan, &snapshot);
         let exports = snapshot.exports;
-        return Ok(Live { program: plan.program.clone(), outputs, exports });
+        let undecided = plan.data.undecided.clone();
+        return Ok(Live { program: plan.program.clone(), undecided, outputs, exports });
     }
     let asked = Instant::now();
     let lease = settings.store.acquire(stack, &settings.holder, settings.lease_ttl).await?;
@@ -99,18 +100,23 @@ fn known_outputs(plan: &Plan, snapshot: &Snapshot) -> Vec<Value> {
         .filter(|record| record.role == Role::Current && record.status != Status::Absent)
         .map(|record| ((record.address.as_str(), record.kind.as_str()), record))
         .collect();
-    let graph = &plan.program.graph;
-    graph
-        .node_weights()
-        .map(|node| match node.kind {
-            NodeKind::Lookup { .. } => {
-                snapshot.pins.get(&node.address).map_or(Value::Unknown, |pin| pin.answer.clone())
-            }
-            NodeKind::Resource(of) => current
-                .get(&(node.address.as_str(), of.kind))
-                .map_or(Value::Unknown, |record| record.outputs.clone()),
-        })
-        .collect()
+    let program = &plan.program;
+    let reported = |node: &crate::declare::Node| match node.kind {
+        NodeKind::Lookup { .. } => {
+            snapshot.pins.get(&node.address).map_or(Value::Unknown, |pin| pin.answer.clone())
+        }
+        NodeKind::Decide => Value::Unknown,
+        NodeKind::Resource(of) => current
+            .get(&(node.address.as_str(), of.kind))
+            .map_or(Value::Unknown, |record| record.outputs.clone()),
+    };
+    let mut outputs: Vec<Value> = program.graph.node_weights().map(reported).collect();
+    for at in program.order.iter().filter(|at| program.deciders.contains_key(at)) {
+        if let Some(result) = program.result(*at, &outputs) {
+            outputs[at.index()] = result;
+        }
+    }
+    outputs
 }
 
 async fn run_leased(
@@ -139,17 +145,70 @@ async fn run_leased(
     executor.finish(started, &recorded).await
 }
 
-/// Writes what the plan found to be put right, before anything is started.
-async fn repair(settings: &Settings, lease: &Lease, plan: &Plan) -> Result<u64, StateError> {
+/// Writes what the plan found to be put right, before anything is started: with what other stacks
+/// give to this one, as one commit.
+async fn repair(settings: &Settings, lease: &Lease, plan: &Plan) -> Result<u64, ApplyError> {
+    let mut leases = vec![lease.clone()];
+    let mut result = Ok(());
+    for source in &plan.data.sources {
+        let lease = settings.store.acquire(&source.stack, &settings.holder, settings.lease_ttl);
+        match lease.await {
+            Ok(lease) => leases.push(lease),
+            Err(error) => result = result.and(Err(ApplyError::from(error))),
+        }
+    }
+    let version = match result {
+        Ok(()) => write_repairs(settings, &leases, plan).await,
+        Err(error) => Err(error),
+    };
+    for lease in leases.iter().skip(1) {
+        // One that can not be given back runs out by itself.
+        let _ = settings.store.release(lease).await;
+    }
+    version
+}
+
+async fn write_repairs(
+    settings: &Settings,
+    leases: &[Lease],
+    plan: &Plan,
+) -> Result<u64, ApplyError> {
+    for source in &plan.data.sources {
+        let (stack, expected) = (source.stack.clone(), source.version);
+        let now = settings.store.load(&stack).await?;
+        if now.lineage != source.lineage {
+            return Err(ApplyError::Lineage { stack });
+        }
+        if now.version != expected {
+            return Err(StateError::Stale { stack, expected, found: now.version }.into());
+        }
+    }
     let expected = plan.data.version;
     let mut failures = 0;
     loop {
-        let repairs = plan.data.repairs.clone();
-        let answer = settings.store.commit(lease, expected, repairs).await;
+        // This stack is the first: its version tells of all whether a commit was durable.
+        let own = [(expected, &plan.data.repairs)];
+        let others = plan.data.sources.iter().map(|source| (source.version, &source.changes));
+        let commits = leases.iter().zip(own.into_iter().chain(others));
+        let commits = commits.map(|(lease, (expected, changes))| StackCommit {
+            lease: lease.clone(),
+            expected,
+            changes: changes.clone(),
+        });
+        let answer = match leases {
+            [lease] => {
+                let repairs = plan.data.repairs.clone();
+                settings.store.commit(lease, expected, repairs).await
+            }
+            _ => {
+                let answer = settings.store.commit_all(commits.collect()).await;
+                answer.map(|versions| versions.first().copied().unwrap_or_default())
+            }
+        };
         match Written::of(answer, expected, failures) {
             Written::Durable(version) => return Ok(version),
             Written::Again(pause) => tokio::time::sleep(pause).await,
-            Written::GivenUp(error) => return Err(error),
+            Written::GivenUp(error) => return Err(error.into()),
         }
         failures += 1;
     }

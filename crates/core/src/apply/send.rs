@@ -14,9 +14,12 @@ use crate::{
     expr::NodeId,
     hook::HookPoint,
     identity::{Address, Identity, ResourceId},
-    plan::{Action, Cause, FieldChange, Step, StepId, ignored, same_value, unsent_changes},
+    plan::{
+        Action, Cause, FieldChange, Step, StepId, ignored, remark_outputs, remark_seen, same_value,
+        unsent_changes,
+    },
     policy,
-    provider::{ErrorKind, ProviderError, Seen, physical_id},
+    provider::{ErrorKind, Handler, ProviderError, Seen, physical_id},
     resource::Changes,
     schema::ResourceType,
     state::{Change, Intent, Record, Status, Verb},
@@ -53,6 +56,7 @@ impl Executor<'_> {
             Action::Settle => self.settle_recorded(id),
             Action::Create | Action::Update => self.send(id),
             Action::Delete => self.delete(id),
+            Action::Ask => self.ask(id),
         };
         if let Err(error) = started {
             self.failed(id, error, None);
@@ -164,10 +168,12 @@ impl Executor<'_> {
     }
 
     pub(super) fn resource_type(&self, step: &Step) -> Option<&'static ResourceType> {
+        self.handler(step).map(Handler::resource_type)
+    }
+
+    pub(super) fn handler(&self, step: &Step) -> Option<&dyn Handler> {
         let named = self.settings.providers.iter().filter(|p| p.name() == step.provider);
-        named
-            .chain(&self.settings.providers)
-            .find_map(|p| Some(p.handler(&step.kind)?.resource_type()))
+        named.chain(&self.settings.providers).find_map(|p| p.handler(&step.kind))
     }
 
     pub(super) fn record(&mut self, id: StepId) -> Result<(), ProviderError> {
@@ -180,6 +186,11 @@ impl Executor<'_> {
             row.seen = Some(observed.inputs.clone());
             row.changing.clear();
         }
+        // What is secret now must not stay in clear beside it.
+        if let Some(of) = self.resource_type(step) {
+            row.outputs = remark_outputs(of, &inputs, &row.outputs);
+        }
+        row.seen = row.seen.map(|seen| remark_seen(&inputs, seen));
         row.inputs = inputs;
         self.describe(&mut row, step);
         row.status = Status::Ready;

@@ -4,6 +4,7 @@
 //! is a topological order and a cycle can not be written. A declaration that fails or panics
 //! yields no stack, and so no plan and no change.
 
+mod decide;
 mod error;
 mod moves;
 mod options;
@@ -11,6 +12,7 @@ mod program;
 mod scope;
 mod site;
 
+pub(crate) use decide::{Decider, Decisions};
 pub(crate) use error::list as error_list;
 pub use error::{DeclareError, Problem};
 pub(crate) use moves::{MoveRules, Moved};

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use petgraph::{algo::kosaraju_scc, graph::DiGraph};
 
 use super::{Problem, Program, Site};
-use crate::identity::Address;
+use crate::{identity::Address, stack::is_stack_name};
 
 /// Something that has another address than before: a resource, or a component with all inside it.
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ pub(crate) struct Moved {
 
 /// All rules of a program, found by the address that they carry from: what a row costs is the depth
 /// of its address, however many rules there are.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct MoveRules {
     rules: Vec<Moved>,
     /// In the order in which they were said.
@@ -49,7 +49,7 @@ impl MoveRules {
 
     /// The rule for what is at `address`, and where it leads. The one that says most: what is inside a
     /// component may have gone elsewhere by itself.
-    fn next(&self, address: &str) -> Option<(&Moved, Address)> {
+    pub(crate) fn next(&self, address: &str) -> Option<(&Moved, Address)> {
         let rule = upwards(address).find_map(|at| self.from(at).last())?;
         let rule = &self.rules[*rule];
         Some((rule, rule.carries(address)?))
@@ -137,9 +137,45 @@ impl Program {
                 problems.push(rule.problem(message));
             }
         }
+        for (stack, rules) in &self.arrivals {
+            problems.extend(self.arrivals_problems(stack, rules));
+        }
         if problems.is_empty() {
             problems.extend(self.circles());
             problems.extend(self.still_there());
+        }
+        problems
+    }
+
+    /// What can not be meant of what was in the stack `stack`.
+    fn arrivals_problems(&self, stack: &str, rules: &MoveRules) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut say = |rule: &Moved, message: String| {
+            let field = Some("moved_from_stack".to_owned());
+            problems.push(Problem { field, ..rule.problem(message) });
+        };
+        for rule in rules.iter() {
+            let from = rule.from.as_str();
+            if from.split('/').any(str::is_empty) || from.chars().any(char::is_control) {
+                let message = "is no address: expected the path from the root of that stack, such \
+                               as `network/subnet-0`";
+                say(rule, format!("{from:?} {message}"));
+            } else if *stack == *self.stack {
+                say(
+                    rule,
+                    format!("`{stack}` is this stack: `moved_from` says what was elsewhere in it"),
+                );
+            } else if !is_stack_name(stack) {
+                say(rule, format!("{stack:?} is no name of a stack"));
+            } else if let Some(first) = rules.from(from).first().map(|first| &rules.rules[*first])
+                && first.to != rule.to
+            {
+                let message = format!(
+                    "`{from}` of `{stack}` can not have become two: `{}` was said to be it at {} before",
+                    first.to, first.declared_at
+                );
+                say(rule, message);
+            }
         }
         problems
     }

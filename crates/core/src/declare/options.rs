@@ -47,6 +47,9 @@ pub struct Options {
     /// The addresses that it had before; of a component, that all inside it had before. They are not
     /// handed down: a child's follow from its component's.
     pub moved_from: Vec<String>,
+    /// The stacks that it was in before, each with the address that it had there; of a component, that
+    /// all inside it had there.
+    pub moved_from_stack: Vec<(String, String)>,
     /// The hooks that run around its verbs, by name, in the order they run in.
     pub hooks: Vec<(HookPoint, String)>,
     /// The policies that it is exempt from, by name, each with the reason.

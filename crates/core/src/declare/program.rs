@@ -1,7 +1,7 @@
 //! The collected declaration: a graph whose nodes are resources and lookups.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -10,7 +10,7 @@ use std::{
 
 use petgraph::graph::{DiGraph, NodeIndex};
 
-use super::{MoveRules, Options, Problem, ResourceRef, Site};
+use super::{Decider, MoveRules, Options, Problem, ResourceRef, Site};
 use crate::{
     expr::{Expr, NodeId, ProgramToken},
     identity::Address,
@@ -21,7 +21,13 @@ use crate::{
 #[derive(Clone, Copy)]
 pub(crate) enum NodeKind {
     Resource(&'static ResourceType),
-    Lookup { kind: &'static str, inputs: &'static Schema },
+    Lookup {
+        kind: &'static str,
+        inputs: &'static Schema,
+    },
+    /// A subtree that is declared from its inputs, which are one value; what it tells is what its
+    /// closure returned.
+    Decide,
 }
 
 impl NodeKind {
@@ -29,6 +35,7 @@ impl NodeKind {
         match self {
             NodeKind::Resource(of) => of.kind,
             NodeKind::Lookup { kind, .. } => kind,
+            NodeKind::Decide => "decide",
         }
     }
 
@@ -36,20 +43,25 @@ impl NodeKind {
         match self {
             NodeKind::Resource(of) => of.inputs,
             NodeKind::Lookup { inputs, .. } => inputs,
+            NodeKind::Decide => &Schema { fields: &[] },
         }
     }
 }
 
-/// One declared resource or lookup.
+/// One declared resource, lookup or subtree that is to be decided.
+#[derive(Clone)]
 pub(crate) struct Node {
     pub(crate) address: Address,
     pub(crate) kind: NodeKind,
     pub(crate) inputs: Arc<Expr>,
     pub(crate) options: Options,
+    /// Of a lookup, the resources whose change makes its recorded answer an old one.
+    pub(crate) renewed_by: Vec<NodeId>,
     pub(crate) declared_at: Site,
 }
 
 /// A value that must be computable once what it needs is known.
+#[derive(Clone)]
 pub(crate) struct Requirement {
     pub(crate) address: Address,
     pub(crate) field: Option<String>,
@@ -58,17 +70,25 @@ pub(crate) struct Requirement {
 }
 
 /// A finished declaration, without the types of its outputs.
+#[derive(Clone)]
 pub(crate) struct Program {
     pub(crate) stack: Arc<str>,
     pub(crate) token: ProgramToken,
-    /// Edges point from a node to what needs it. Node order is a topological order.
+    /// Edges point from a node to what needs it.
     pub(crate) graph: DiGraph<Node, ()>,
+    /// All nodes, each after what it needs.
+    pub(crate) order: Vec<NodeIndex>,
+    pub(crate) deciders: BTreeMap<NodeIndex, Decider>,
+    /// The subtree that a node was declared in, for those that were decided.
+    pub(crate) decided_in: HashMap<NodeIndex, NodeIndex>,
     pub(crate) by_address: HashMap<Address, NodeIndex>,
     pub(crate) exports: Vec<(String, Arc<Expr>)>,
     pub(crate) warnings: Vec<Problem>,
     pub(crate) requirements: Vec<Requirement>,
     /// The addresses that were others before.
     pub(crate) moves: MoveRules,
+    /// The addresses that were in other stacks before, by stack.
+    pub(crate) arrivals: BTreeMap<String, MoveRules>,
 }
 
 impl Program {
@@ -81,6 +101,8 @@ impl Program {
 pub(crate) struct Builder {
     pub(crate) program: Program,
     pub(crate) problems: Vec<Problem>,
+    /// How many decisions what is declared now lies in.
+    pub(crate) depth: u32,
 }
 
 impl Builder {
@@ -91,13 +113,18 @@ impl Builder {
                 stack: stack.into(),
                 token: ProgramToken(NEXT.fetch_add(1, Ordering::Relaxed)),
                 graph: DiGraph::new(),
+                order: Vec::new(),
+                deciders: BTreeMap::new(),
+                decided_in: HashMap::new(),
                 by_address: HashMap::new(),
                 exports: Vec::new(),
                 warnings: Vec::new(),
                 requirements: Vec::new(),
                 moves: MoveRules::default(),
+                arrivals: BTreeMap::new(),
             },
             problems: Vec::new(),
+            depth: 0,
         }
     }
 
@@ -160,6 +187,7 @@ impl Builder {
         for id in needs {
             self.program.graph.add_edge(NodeIndex::new(id.0 as usize), index, ());
         }
+        self.program.order.push(index);
         self.program.by_address.insert(address, index);
         // Four billion resources in one stack is past every other limit.
         ResourceRef { token, node: NodeId(u32::try_from(index.index()).unwrap_or(u32::MAX)) }

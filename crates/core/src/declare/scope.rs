@@ -2,10 +2,10 @@
 
 use std::{marker::PhantomData, panic::Location, sync::Arc, time::Duration};
 
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    Moved, Options, Problem, Reference, Site, Timeouts,
+    Decider, Moved, Options, Problem, Reference, ResourceRef, Site, Timeouts,
     program::{Builder, Node, NodeKind, Requirement},
 };
 use crate::{
@@ -29,6 +29,12 @@ impl<'a> Scope<'a> {
     pub(crate) fn root(builder: &'a mut Builder) -> Self {
         Self { path: String::new(), options: Options::default(), site: None, builder }
     }
+
+    /// The scope of a subtree that is decided.
+    pub(super) fn within(address: &Address, decider: &Decider, builder: &'a mut Builder) -> Self {
+        let (path, options) = (address.as_str().to_owned(), decider.options.clone());
+        Self { path, options, site: Some(decider.site), builder }
+    }
 }
 
 impl Scope<'_> {
@@ -43,22 +49,114 @@ impl Scope<'_> {
     }
 
     /// Asks a question whose answer is recorded and pinned: it changes only when lookups are
-    /// refreshed on purpose, and then shows as a change.
+    /// refreshed on purpose, or when the question changes, and then shows as a change.
+    ///
+    /// A question that is known is asked while a plan is made. One that depends on something which
+    /// the plan creates, replaces or updates (by a value in it, or by the option `after`) is asked by
+    /// the run, when that is ready: its answer is unknown in the plan, and recorded before what uses
+    /// it starts. If it fails, what uses it is skipped; after a crash it is asked again. In a plan
+    /// that is narrowed and leaves out what it depends on, it stays as it is.
     #[track_caller]
     pub fn lookup<L: Lookup>(
         &mut self,
         name: impl AsRef<str>,
         query: impl Into<Input<L>>,
     ) -> <L::Answer as Outputs>::Handle {
+        self.lookup_after(name, query, &[] as &[ResourceRef])
+    }
+
+    /// Like [`Scope::lookup`], for an answer that is about `others` although the question names none
+    /// of them: how many machines there are, once these have been made.
+    ///
+    /// It is asked after they are ready. While a plan creates, replaces or updates one of them, the
+    /// recorded answer is an old one, and the lookup is asked anew when that is done.
+    #[track_caller]
+    pub fn lookup_after<L: Lookup>(
+        &mut self,
+        name: impl AsRef<str>,
+        query: impl Into<Input<L>>,
+        others: &(impl Reference + ?Sized),
+    ) -> <L::Answer as Outputs>::Handle {
         let scope = self.enter(name.as_ref(), Location::caller());
+        let others = others.references();
+        let mut options = scope.options.clone();
+        options.after.extend_from_slice(&others);
         let node = Node {
             address: Address::new(scope.path.as_str()),
             kind: NodeKind::Lookup { kind: L::KIND, inputs: L::SCHEMA },
             inputs: query.into().expr,
-            options: scope.options.clone(),
+            options,
+            renewed_by: others.iter().map(|other| other.node).collect(),
             declared_at: scope.site(),
         };
         L::Answer::handle(scope.builder.add(node))
+    }
+
+    /// Declares a subtree from a value that may be known only later: how many subnets there are, what
+    /// a service answers at.
+    ///
+    /// Everything in it is named under `name/`, inherits the options of this scope, and depends on
+    /// what `value` comes from. `declare` gets the plain value. It must be pure: it runs whenever the
+    /// value is known, and that may be often. What it returns is the output of the subtree. A value
+    /// that is secret in a part can be taken only by a type that has a
+    /// [`Secret`](crate::value::Secret) there. A panic in `declare`, or a problem that it reports, is
+    /// an error of the declaration, and no plan is made.
+    ///
+    /// * **The value is known when the plan is made** (it is written in the program, a lookup
+    ///   answered it, or it is recorded and nothing in the plan changes it): the subtree is part of
+    ///   the plan like everything else.
+    /// * **It is not**, because what it comes from is created, replaced or changed: the plan is a
+    ///   *wave*. It says what is decided after it ([`Plan::undecided`](crate::Plan::undecided)), and
+    ///   guesses nothing. What is recorded in the subtree stays exactly as it is, and so do the
+    ///   resources that use its output, and whatever these objects use, though it was replaced.
+    ///   What the program no longer declares goes in a later wave, for it may have moved into the
+    ///   subtree. After the wave, the next plan of the same program decides it, and is shown and
+    ///   approved by itself.
+    /// * **The value changes**: what is no longer declared is removed, and what is new is added.
+    /// * **The call is removed** from the program: so is all that it declared.
+    /// * **A crash** leaves nothing to repair: a decision is not recorded. The next plan
+    ///   decides by the values that it finds.
+    ///
+    /// To destroy a stack, subtrees are declared from the recorded values. What is recorded
+    /// and can not be decided any more is destroyed all the same.
+    #[track_caller]
+    pub fn decide<T, U, I>(
+        &mut self,
+        name: impl AsRef<str>,
+        value: &Output<T>,
+        declare: impl Fn(&mut Scope<'_>, T) -> I + Send + Sync + 'static,
+    ) -> Output<U>
+    where
+        T: DeserializeOwned + 'static,
+        I: Into<Input<U>>,
+    {
+        let scope = self.enter(name.as_ref(), Location::caller());
+        let mut options = scope.options.clone();
+        let node = Node {
+            address: Address::new(scope.path.as_str()),
+            kind: NodeKind::Decide,
+            inputs: value.expr.clone(),
+            options: options.clone(),
+            renewed_by: Vec::new(),
+            declared_at: scope.site(),
+        };
+        // What is declared depends on what it was decided by, though it refers to nothing of it.
+        options.after.extend(value.references());
+        let decider = Decider {
+            declare: Arc::new(move |scope, value| {
+                let value = value.to_guarded().map_err(|error| error.to_string())?;
+                Ok(declare(scope, value).into().expr)
+            }),
+            options,
+            site: node.declared_at,
+            depth: scope.builder.depth + 1,
+            decided: None,
+            waits: false,
+        };
+        let of = scope.builder.add(node);
+        let at = petgraph::graph::NodeIndex::new(of.node.0 as usize);
+        scope.builder.program.deciders.insert(at, decider);
+        Output::attribute(&of, "")
     }
 
     /// Makes `output` an output of the whole stack, under `name`: recorded, and shown to the user.
@@ -141,11 +239,15 @@ impl Scope<'_> {
     }
 
     /// Says that what is declared here was at these addresses before.
-    fn moved(&mut self, from: &[String]) {
+    fn moved(&mut self, options: &mut Options) {
         let (to, declared_at) = (Address::new(self.path.as_str()), self.site());
-        for from in from {
-            let rule = Moved { from: from.clone(), to: to.clone(), declared_at };
-            self.builder.program.moves.push(rule);
+        let program = &mut self.builder.program;
+        for from in std::mem::take(&mut options.moved_from) {
+            program.moves.push(Moved { from, to: to.clone(), declared_at });
+        }
+        for (stack, from) in std::mem::take(&mut options.moved_from_stack) {
+            let rule = Moved { from, to: to.clone(), declared_at };
+            program.arrivals.entry(stack).or_default().push(rule);
         }
     }
 
@@ -227,12 +329,13 @@ impl<R: Resource> Component for Declaration<R> {
     fn declare(self, scope: &mut Scope<'_>) -> Self::Handle {
         let mut options = self.options;
         scope.options.inherit(&mut options);
-        scope.moved(&options.moved_from);
+        scope.moved(&mut options);
         let node = Node {
             address: Address::new(scope.path.as_str()),
             kind: NodeKind::Resource(R::TYPE),
             inputs: self.inputs,
             options,
+            renewed_by: Vec::new(),
             declared_at: scope.site(),
         };
         R::Outputs::handle(scope.builder.add(node))
@@ -251,7 +354,7 @@ impl<C: Component> Component for WithOptions<C> {
     fn declare(self, scope: &mut Scope<'_>) -> C::Handle {
         let mut options = self.options;
         scope.options.inherit(&mut options);
-        scope.moved(&std::mem::take(&mut options.moved_from));
+        scope.moved(&mut options);
         scope.options = options;
         self.component.declare(scope)
     }
@@ -378,6 +481,33 @@ macro_rules! option_setters {
             #[must_use]
             pub fn moved_from(mut self, address: impl Into<String>) -> Self {
                 self.options.moved_from.push(address.into());
+                self
+            }
+
+            /// Says that it was in another stack of the same store before, and which address it had
+            /// there; of a component, where all that is inside it was.
+            ///
+            /// The next run of this stack takes the recorded objects over and changes nothing in the
+            /// cloud: one commit of both stacks before the first step, so a crash leaves all of it
+            /// done or none, and a plan of it is stale as soon as either state was written. The other
+            /// stack keeps a mark of where each object went: its program is refused for as long as it
+            /// declares one of them, so that it does not make another; the mark goes when the program
+            /// has dropped it. References between what went and what stayed are taken away, for no
+            /// stack knows the order of another: hand values over by settings or lookups.
+            ///
+            /// Where nothing is recorded there, and where something is at the new address, it says
+            /// nothing, so it can stay in the program. A stack that is to be destroyed takes nothing
+            /// in. What was given away is taken back only when the mark of it is gone. A plan is
+            /// refused where a call on one of the objects was cut off, where what goes
+            /// with another object would be parted from it, and where the two stacks mean different
+            /// places by the name of a provider.
+            #[must_use]
+            pub fn moved_from_stack(
+                mut self,
+                stack: impl Into<String>,
+                address: impl Into<String>,
+            ) -> Self {
+                self.options.moved_from_stack.push((stack.into(), address.into()));
                 self
             }
 

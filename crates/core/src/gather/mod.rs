@@ -1,11 +1,16 @@
 //! Gathering what the pure planner needs: records, what became of open intents, answers of
 //! lookups, and what is there. Reads only.
 
+mod ask;
 mod children;
 mod observe;
 mod recover;
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -14,7 +19,7 @@ use crate::{
     panics::{bug, caught, caught_now, provider_bug},
     plan::PlanError,
     provider::{BoxFuture, ErrorKind, Handler, Provider, ProviderError, Seen},
-    state::{Change, Intent, Record, Snapshot, Status},
+    state::{Change, Intent, Pin, Record, Snapshot, Status},
     value::Value,
 };
 
@@ -38,6 +43,8 @@ pub(crate) struct Gatherer<'g> {
     pub(crate) providers: &'g [Arc<dyn Provider>],
     pub(crate) stack: Arc<str>,
     pub(crate) parallelism: usize,
+    /// What lookups answered while this plan is made: nobody is asked the same twice.
+    pub(crate) heard: Mutex<Vec<Pin>>,
 }
 
 impl<'g> Gatherer<'g> {

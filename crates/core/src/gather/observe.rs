@@ -1,86 +1,19 @@
-//! What is there: the answers of lookups, and the objects of the rows.
+//! What is there: the objects of the rows.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{Gatherer, no_provider, patiently, refresh_error};
 use crate::{
-    declare::{NodeKind, Program},
-    expr::NodeId,
-    identity::{Address, ResourceId},
-    plan::{Observation, PlanError, Selection, mark_outputs, mark_secrets},
-    provider::{BoxFuture, ErrorKind, ProviderError, Seen, SeenRef, physical_id},
-    state::{Change, Pin, Record, Snapshot, Status},
-    value::Value,
+    identity::ResourceId,
+    plan::{Observation, PlanError, mark_outputs, mark_secrets},
+    provider::{BoxFuture, Seen, SeenRef, physical_id},
+    state::{Record, Snapshot, Status},
 };
 
 /// A row, and what was seen of it.
 type Look<'r> = (&'r Record, Option<Seen>);
 
 impl Gatherer<'_> {
-    /// Asks every lookup that has no pinned answer to the same question, or all of them. One that is
-    /// left out keeps the answer that it has, if it has one, whatever was asked for it.
-    pub(crate) async fn answers(
-        &self,
-        program: &Program,
-        snapshot: &Snapshot,
-        selection: &Selection,
-        again: bool,
-    ) -> Result<(HashMap<Address, Pin>, Vec<Change>), PlanError> {
-        let mut answers: HashMap<Address, Pin> = HashMap::new();
-        let mut outputs: HashMap<NodeId, Value> = HashMap::new();
-        let mut pins = Vec::new();
-        for index in program.graph.node_indices() {
-            let node = &program.graph[index];
-            let NodeKind::Lookup { kind, .. } = node.kind else { continue };
-            let address = node.address.clone();
-            let id = NodeId(u32::try_from(index.index()).unwrap_or(u32::MAX));
-            if !selection.contains(&address) {
-                if let Some(pin) = snapshot.pins.get(&address).filter(|pin| pin.kind == kind) {
-                    outputs.insert(id, pin.answer.clone());
-                    answers.insert(address, pin.clone());
-                }
-                continue;
-            }
-            let failed = |source| PlanError::Lookup {
-                address: node.address.clone(),
-                declared_at: node.declared_at.to_string(),
-                source,
-            };
-            let unknown = || PlanError::LookupUnknown { address: address.clone() };
-            let query = node.inputs.resolve(&|id| outputs.get(&id)).map_err(|error| {
-                failed(ProviderError::new(ErrorKind::Invalid, kind, error.to_string()))
-            })?;
-            if !query.is_known() {
-                return Err(unknown());
-            }
-            let pinned = snapshot.pins.get(&address).filter(|p| p.kind == kind && p.query == query);
-            let pin = match pinned {
-                Some(pin) if !again => pin.clone(),
-                _ => {
-                    let handler = self.providers.iter().find_map(|p| p.lookup(kind));
-                    let handler = handler.ok_or_else(|| PlanError::NoProvider {
-                        address: address.clone(),
-                        kind: kind.to_owned(),
-                    })?;
-                    let answer = patiently(|| handler.look_up(&query)).await;
-                    let answer = answer.map_err(failed)?;
-                    Pin { address: address.clone(), kind: kind.to_owned(), query, answer }
-                }
-            };
-            if snapshot.pins.get(&address) != Some(&pin) {
-                pins.push(Change::Pin(pin.clone()));
-            }
-            outputs.insert(id, pin.answer.clone());
-            answers.insert(address, pin);
-        }
-        let dropped = snapshot
-            .pins
-            .keys()
-            .filter(|address| !answers.contains_key(*address) && selection.contains(address));
-        pins.extend(dropped.cloned().map(Change::Unpin));
-        Ok((answers, pins))
-    }
-
     /// Looks at the given rows, by one list per provider and type. What lives on something that is
     /// gone is not looked at.
     pub(crate) async fn observe(

@@ -12,13 +12,16 @@ use petgraph::{Direction, graph::NodeIndex};
 use super::{
     Action, Facts, FieldChange, Observation, PlanData, PlanError, Reason, Want,
     changes::{changes, ignored, keep_ignored},
+    diff::remark_outputs,
     drift::find_drift,
+    late::{Asked, Question},
     narrow::{self, Chosen},
-    order, refresh, removals, unmanaged, views,
+    order, refresh, unmanaged, views,
+    wave::{self, KeptInUse},
 };
 use crate::{
     check::{Check, Peers},
-    declare::{Node, NodeKind, Problem, Program, ResourceRef},
+    declare::{Decisions, Node, NodeKind, Problem, Program, ResourceRef},
     expr::{ExprError, NodeId},
     identity::{Address, ResourceId},
     policy::{self, Verdict},
@@ -55,6 +58,18 @@ pub(super) struct Draft<'a> {
     pub(super) outputs: Vec<Value>,
     /// Per node; `None` for lookups.
     pub(super) decisions: Vec<Option<Decision>>,
+    /// Per node; `None` but for lookups that the run asks.
+    pub(super) asked: Vec<Option<Asked>>,
+    /// Per node: whether it is undecided, or depends on what is.
+    pub(super) waits: Vec<bool>,
+    /// The subtrees of which the value is known.
+    pub(super) decided: Decisions,
+    /// What nobody declares and stays all the same, because something is undecided.
+    pub(super) held: HashSet<ResourceId>,
+    /// What would be held, and is in the way of the plan.
+    pub(super) released: HashSet<ResourceId>,
+    /// What has to go now, and is used by what stays because something is undecided.
+    pub(super) in_use: Vec<KeptInUse>,
     pub(super) protected: Vec<(Address, String)>,
     /// What the plan is about.
     pub(super) chosen: Chosen,
@@ -67,6 +82,8 @@ pub(super) struct Draft<'a> {
     policy: Verdict,
     /// The nodes whose inputs could not be computed: the problem that says so, and why.
     failures: HashMap<NodeIndex, (usize, ExprError)>,
+    /// The lookups whose question is known, and not asked yet.
+    pub(super) questions: Vec<Question>,
     created: u64,
 }
 
@@ -87,30 +104,11 @@ pub(crate) fn compute(program: &Program, mut facts: Facts<'_>) -> Result<PlanDat
 
 /// The plan, without what it takes over from the facts.
 fn attempt(program: &Program, facts: &Facts<'_>) -> Result<PlanData, PlanError> {
-    let nodes = program.graph.node_count();
-    let current = current_rows(&facts.snapshot);
     let (mut drift, strayed) = find_drift(program, facts);
-    let mut draft = Draft {
-        program,
-        facts,
-        inputs: Vec::with_capacity(nodes),
-        outputs: Vec::with_capacity(nodes),
-        decisions: Vec::with_capacity(nodes),
-        protected: Vec::new(),
-        chosen: Chosen::new(&facts.selection),
-        strayed,
-        goes_first: Vec::with_capacity(nodes),
-        problems: Vec::new(),
-        policy: Verdict::default(),
-        failures: HashMap::new(),
-        created: 0,
-    };
+    let mut draft = Draft::new(program, facts, strayed);
     let (mut exports, mut kept) = (Value::Null, Vec::new());
     if draft.facts.want == Want::Program {
-        draft.note_going(&current);
-        for index in program.graph.node_indices() {
-            draft.visit(index, &current)?;
-        }
+        draft.visit_all()?;
         let reported = draft.require();
         draft.validate();
         draft.choose_guests();
@@ -125,7 +123,10 @@ fn attempt(program: &Program, facts: &Facts<'_>) -> Result<PlanData, PlanError> 
     }
     let (steps, unasked) = loop {
         draft.delete_first_cascade();
-        let removals = removals::decide(&mut draft);
+        let removals = draft.removals();
+        if !draft.in_use.is_empty() {
+            return Err(PlanError::KeptInUse { kept: draft.in_use });
+        }
         draft.refuse_what_lacks(&removals)?;
         if !draft.protected.is_empty() {
             return Err(PlanError::Protected { addresses: draft.protected });
@@ -145,8 +146,9 @@ fn attempt(program: &Program, facts: &Facts<'_>) -> Result<PlanData, PlanError> 
     };
     views::add(&mut drift, facts, Some(&draft));
     let decisions = program.graph.node_indices().zip(&draft.decisions);
-    let chosen = decisions.filter(|(node, _)| draft.is_chosen(*node));
+    let chosen = decisions.filter(|(node, _)| draft.is_chosen(*node) && !draft.waits[node.index()]);
     let unchanged = chosen.filter_map(|(_, d)| d.as_ref()).filter(|d| d.is_unchanged()).count();
+    let kept_outputs = if draft.is_narrowed() { Vec::new() } else { kept.clone() };
     let narrowed = draft.chosen.selection.narrowed(program, &facts.snapshot, kept);
     let mut warnings = program.warnings.clone();
     warnings.extend(facts.moves.warnings.iter().cloned());
@@ -162,13 +164,18 @@ fn attempt(program: &Program, facts: &Facts<'_>) -> Result<PlanData, PlanError> 
         recovered: Vec::new(),
         moves: facts.moves.moves.clone(),
         repairs: Vec::new(),
+        sources: Vec::new(),
         exports,
         recorded_exports: Value::Null,
         warnings,
-        policy: draft.policy,
+        policy: std::mem::take(&mut draft.policy),
         skip_hooks: false,
         unchanged,
         narrowed,
+        decided: wave::decided(program),
+        undecided: draft.undecided(),
+        waiting: draft.waiting(),
+        kept_outputs,
         refresh_only: false,
     })
 }
@@ -190,6 +197,46 @@ fn current_rows(snapshot: &Snapshot) -> HashMap<(&str, &str), &Record> {
 }
 
 impl<'a> Draft<'a> {
+    pub(super) fn new(
+        program: &'a Program,
+        facts: &'a Facts<'a>,
+        strayed: HashSet<ResourceId>,
+    ) -> Self {
+        let nodes = program.graph.node_count();
+        Self {
+            program,
+            facts,
+            inputs: vec![Value::Unknown; nodes],
+            outputs: vec![Value::Unknown; nodes],
+            decisions: (0..nodes).map(|_| None).collect(),
+            asked: (0..nodes).map(|_| None).collect(),
+            waits: vec![false; nodes],
+            decided: Decisions::new(),
+            held: HashSet::new(),
+            released: HashSet::new(),
+            in_use: Vec::new(),
+            protected: Vec::new(),
+            chosen: Chosen::new(&facts.selection),
+            strayed,
+            goes_first: vec![false; nodes],
+            problems: Vec::new(),
+            policy: Verdict::default(),
+            failures: HashMap::new(),
+            questions: Vec::new(),
+            created: 0,
+        }
+    }
+
+    /// Decides about everything that is declared.
+    pub(super) fn visit_all(&mut self) -> Result<(), PlanError> {
+        let current = current_rows(&self.facts.snapshot);
+        self.note_going(&current);
+        for index in self.program.order.iter().copied() {
+            self.visit(index, &current)?;
+        }
+        Ok(())
+    }
+
     fn visit(
         &mut self,
         index: NodeIndex,
@@ -207,18 +254,25 @@ impl<'a> Draft<'a> {
                 }
                 Value::Unknown
             });
+        let at = index.index();
+        let mut from = self.program.graph.neighbors_directed(index, Direction::Incoming);
+        self.waits[at] = from.any(|from| self.waits[from.index()]);
         match node.kind {
+            NodeKind::Decide => self.visit_subtree(index, node, &desired),
+            NodeKind::Lookup { .. } if self.waits[at] => {}
             NodeKind::Lookup { .. } => {
-                let answer = self.facts.answers.get(&node.address).map(|pin| pin.answer.clone());
-                self.inputs.push(desired);
-                self.outputs.push(answer.unwrap_or(Value::Unknown));
-                self.decisions.push(None);
+                (self.outputs[at], self.asked[at]) = self.look_up(index, node, &desired)?;
+            }
+            NodeKind::Resource(of) if self.waits[at] => {
+                if chosen {
+                    self.note_needs(index);
+                }
+                self.decisions[at] = Some(self.left_out(of, row).0);
             }
             NodeKind::Resource(of) if !chosen => {
                 let (decision, outputs) = self.left_out(of, row);
-                self.inputs.push(desired);
-                self.outputs.push(outputs);
-                self.decisions.push(Some(decision));
+                self.outputs[at] = outputs;
+                self.decisions[at] = Some(decision);
             }
             NodeKind::Resource(of) => {
                 self.note_needs(index);
@@ -231,21 +285,28 @@ impl<'a> Draft<'a> {
                 let mut desired = self.remedied(index, of, row, desired);
                 let (decision, outputs) = self.decide(index, node, of, row, &mut desired, provider);
                 self.note_decided(&node.address, &decision);
-                self.inputs.push(desired);
-                self.outputs.push(outputs);
-                self.decisions.push(Some(decision));
+                self.inputs[at] = desired;
+                self.outputs[at] = outputs;
+                self.decisions[at] = Some(decision);
+                self.note_first(index);
+                return Ok(());
             }
         }
+        self.inputs[at] = desired;
+        self.note_first(index);
+        Ok(())
+    }
+
+    /// Notes whether the old object of a node, or of one that it needs, goes before the new one comes.
+    fn note_first(&mut self, index: NodeIndex) {
         let below = self
             .program
             .graph
             .neighbors_directed(index, Direction::Incoming)
             .any(|from| self.goes_first[from.index()]);
-        let own = self.decisions.last().is_some_and(|decision| {
-            decision.as_ref().is_some_and(|d| d.replaced && d.delete_first)
-        });
-        self.goes_first.push(below || own);
-        Ok(())
+        let own = self.decisions[index.index()].as_ref();
+        let own = own.is_some_and(|decision| decision.replaced && decision.delete_first);
+        self.goes_first[index.index()] = below || own;
     }
 
     /// What is declared, with what the policies put right.
@@ -356,8 +417,8 @@ impl<'a> Draft<'a> {
             change.replace |= node.options.replace_on.iter().any(forced)
                 || self.holds_what_goes(of, node, change.path.top());
         }
-        self.reasons(index, node, of, row, &mut decision);
-        let now = seen.map_or(&row.outputs, |seen| &seen.outputs).clone();
+        self.reasons(node, of, row, &mut decision);
+        let now = remark_outputs(of, desired, seen.map_or(&row.outputs, |seen| &seen.outputs));
         if decision.replaced {
             decision.action = Some(Action::Create);
             decision.delete_first = node.options.delete_first.unwrap_or_else(|| {
@@ -476,7 +537,8 @@ impl<'a> Draft<'a> {
         let peers = Peers::of(self.program);
         for (index, decision) in self.program.graph.node_indices().zip(&self.decisions) {
             let Some(decision) = decision else { continue };
-            if self.failures.contains_key(&index) || !self.is_chosen(index) {
+            let waits = self.waits[index.index()];
+            if waits || self.failures.contains_key(&index) || !self.is_chosen(index) {
                 continue;
             }
             let node = &self.program.graph[index];

@@ -117,6 +117,40 @@ pub(crate) fn mark_outputs(of: &ResourceType, inputs: &Value, outputs: Value) ->
     Value::Map(marked)
 }
 
+/// Outputs of an object whose inputs are now these, and may be secret where they were not, or the
+/// other way round.
+pub(crate) fn remark_outputs(of: &ResourceType, inputs: &Value, outputs: &Value) -> Value {
+    let Value::Map(map) = outputs else { return outputs.clone() };
+    if !inputs.has_secret() && !outputs.has_secret() {
+        return outputs.clone();
+    }
+    let open = |key: &str| {
+        let mut fields = of.outputs.fields.iter();
+        fields.any(|field| field.name == key && field.echo && !field.secret)
+    };
+    let plain = map.iter().map(|(key, value)| {
+        (key.clone(), if open(key) { opened(inputs, key, value) } else { value.clone() })
+    });
+    mark_outputs(of, inputs, Value::Map(plain.collect()))
+}
+
+/// The same for what was seen of its inputs.
+pub(crate) fn remark_seen(inputs: &Value, seen: Value) -> Value {
+    let Value::Map(map) = seen else { return seen };
+    let plain = map.iter().map(|(key, value)| (key.clone(), opened(inputs, key, value)));
+    mark_secrets(inputs, Value::Map(plain.collect()))
+}
+
+/// A value that is secret only because the input of its name was: that one is known, and is none.
+fn opened(inputs: &Value, key: &str, value: &Value) -> Value {
+    match inputs.get(key) {
+        Some(sent) if !sent.is_null() && sent.is_known() && !sent.has_secret() => {
+            value.open().clone()
+        }
+        _ => value.clone(),
+    }
+}
+
 /// Whether two values are the same, be they secret or not.
 pub(crate) fn same_value(one: &Value, other: &Value) -> bool {
     same(&Field::new(""), one, other, Against::Sent)
@@ -211,6 +245,13 @@ impl Differ {
                     self.element(field, old, value, &path, replace);
                 }
             }
+            // A secret deep inside is still what it is.
+            (Value::List(a), Value::List(b), _)
+                if a.len() == b.len()
+                    && a.iter().zip(b).all(|(a, b)| {
+                        let ordered = Field { unordered: false, ..*field };
+                        self.same_element(&ordered, a, b)
+                    }) => {}
             (Value::Number(a), Value::Number(b), _) if a.as_f64() == b.as_f64() => {}
             (Value::String(a), Value::String(b), _)
                 if field.case_insensitive && a.eq_ignore_ascii_case(b) => {}

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use super::{Missing, Move, UnknownAddress};
+use super::{KeptInUse, Missing, Move, UnknownAddress};
 use crate::{
     declare::{Problem, error_list},
     hook::{FailedHook, MissingHook},
     identity::Address,
     policy::Verdict,
     provider::ProviderError,
-    state::StateError,
+    state::{Departed, StateError},
     value::Value,
 };
 
@@ -81,6 +81,18 @@ pub enum PlanError {
         /// What moved, and where to.
         moves: Vec<Move>,
     },
+    /// The program still declares what the stack gave away; all of it is listed.
+    #[error(
+        "the program of `{stack}` declares {} resource(s) that this stack gave away: take them out of it, or they would be made anew{}",
+        departed.len(),
+        list(departed)
+    )]
+    Departed {
+        /// The stack.
+        stack: String,
+        /// What, and who has it now.
+        departed: Vec<Departed>,
+    },
     /// Addresses that were asked for are of nothing that is declared or recorded; all are listed.
     #[error("there is nothing of {} address(es):{}", unknown.len(), list(unknown))]
     UnknownAddresses {
@@ -109,6 +121,17 @@ pub enum PlanError {
     LeftOut {
         /// What is missing, and why.
         missing: Vec<Missing>,
+    },
+    /// An object has to go before its replacement comes, and is used by what stays as it is until more
+    /// is known; all are listed.
+    #[error(
+        "{} object(s) can not stay until it is decided what uses them:{}",
+        kept.len(),
+        list(kept)
+    )]
+    KeptInUse {
+        /// What goes, and who uses it.
+        kept: Vec<KeptInUse>,
     },
     /// No provider has the type.
     #[error("no provider is there for `{kind}` at {address}: add one that has it to the engine")]
@@ -139,14 +162,6 @@ pub enum PlanError {
         was: Value,
         /// Where it points.
         now: Value,
-    },
-    /// A lookup needs a value that only apply can tell.
-    #[error(
-        "the lookup {address} asks with a value that is known only after apply; ask with known values"
-    )]
-    LookupUnknown {
-        /// The lookup.
-        address: Address,
     },
     /// A lookup failed.
     #[error("the lookup {address} failed [declared at {declared_at}]")]

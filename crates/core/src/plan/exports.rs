@@ -13,7 +13,7 @@ impl Draft<'_> {
     pub(super) fn exports(&mut self, reported: &[ExprError]) -> (Value, Vec<String>) {
         let recorded = &self.facts.snapshot.exports;
         let (mut map, mut kept) = (Map::new(), Vec::new());
-        if !self.chosen.selection.is_whole() {
+        if !self.chosen.selection.is_whole() || self.program.undecided().next().is_some() {
             let set = |name: &str| self.program.exports.iter().any(|(set, _)| set == name);
             let recorded = recorded.as_map().into_iter().flat_map(Map::iter);
             for (name, value) in recorded.filter(|(name, _)| !set(name)) {
@@ -46,12 +46,15 @@ impl Draft<'_> {
         (Value::Map(map), kept)
     }
 
-    /// Whether an output of the stack comes from something that is left out.
+    /// Whether an output of the stack comes from something that is left out, from a lookup that can not
+    /// be asked for that, or from what is undecided.
     pub(super) fn keeps(&self, export: &Expr) -> bool {
         let mut keeps = false;
-        if self.is_narrowed() {
+        if self.is_narrowed() || !self.program.deciders.is_empty() {
             export.dependencies(&mut |_, node: NodeId| {
+                keeps |= self.waits[node.0 as usize];
                 keeps |= !self.chosen.selection.contains(&self.program.node(node).address);
+                keeps |= self.is_unasked(node);
             });
         }
         keeps

@@ -85,6 +85,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) children: Children,
     /// Answers of lookups, by address; those of this run are new pins.
     pub(crate) answers: HashMap<Address, Pin>,
+    /// Whether recorded answers do not count.
+    pub(crate) ask_again: bool,
     /// The addresses that must be replaced because the user asked.
     pub(crate) replace: HashSet<Address>,
     pub(crate) seed: Seed,
@@ -92,6 +94,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) policies: &'a Policies,
     /// The type of a kind, for rows that the program does not declare.
     pub(crate) types: &'a dyn Fn(&str, &str) -> Option<&'static ResourceType>,
+    /// The name of the provider that answers lookups of a kind, by the options of its declaration.
+    pub(crate) asked_of: &'a dyn Fn(&str, &Options) -> Option<String>,
     /// The name of the provider that a resource of a kind goes through.
     pub(crate) provider_of: &'a ProviderOf<'a>,
     /// Whether two providers, by name, point to the same place.

@@ -4,6 +4,7 @@
 //! seed: no clock, no randomness, no I/O, no async. What it returns is plain data that apply can
 //! follow without deciding anything.
 
+mod arrivals;
 mod baseline;
 mod canonical;
 mod changes;
@@ -13,6 +14,7 @@ mod drift;
 mod error;
 mod exports;
 mod facts;
+mod late;
 mod moves;
 mod narrow;
 mod order;
@@ -23,18 +25,24 @@ mod replace;
 mod step;
 mod unmanaged;
 mod views;
+mod wave;
 
 use std::{fmt, sync::Arc};
 
+pub(crate) use arrivals::{Arrivals, arrive, departed};
 pub(crate) use baseline::settled;
 pub(crate) use canonical::Canonical;
 pub(crate) use changes::ignored;
 pub(crate) use decide::{compute, created_outputs, updated_outputs};
-pub(crate) use diff::{Against, diff, mark_outputs, mark_secrets, same_value, unsent_changes};
+pub(crate) use diff::{
+    Against, diff, mark_outputs, mark_secrets, remark_outputs, remark_seen, same_value,
+    unsent_changes,
+};
 pub use diff::{Cause, FieldChange};
 pub use error::{PlanError, Takeover};
 pub(crate) use facts::{Facts, Uncertain, Want};
 pub use facts::{Observation, RefreshMode};
+pub(crate) use late::{pinned, probe};
 pub use moves::Move;
 pub(crate) use moves::{Moves, follow};
 pub use narrow::{Lack, Missing, Narrowed, UnknownAddress};
@@ -44,6 +52,7 @@ pub use step::{Action, Reason, Step, StepId};
 pub(crate) use unmanaged::{Children, Stray, StrayOf, Unlisted};
 pub use unmanaged::{Fate, Unmanaged};
 pub use views::{DriftView, Standing};
+pub use wave::{Decided, KeptInUse, Undecided};
 
 use crate::{
     declare::{Problem, Program},
@@ -99,6 +108,9 @@ pub struct PlanData {
     pub moves: Vec<Move>,
     /// What is written to the state before the first step.
     pub repairs: Vec<Change>,
+    /// The other stacks that objects come from: what is written to each in that same commit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<PlanSource>,
     /// The outputs of the stack as they will be, with unknowns; null if the plan is to destroy.
     pub exports: Value,
     /// The outputs of the stack as they are.
@@ -114,6 +126,18 @@ pub struct PlanData {
     pub skip_hooks: bool,
     /// How many resources stay as they are.
     pub unchanged: usize,
+    /// The values that subtrees are declared from ([`Scope::decide`](crate::Scope::decide)).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decided: Vec<Decided>,
+    /// The subtrees that can be declared only after it, in a plan of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undecided: Vec<Undecided>,
+    /// What uses the output of those, and stays as it is until then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<Address>,
+    /// The outputs of the stack that keep their recorded value until then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept_outputs: Vec<String>,
     /// What it is narrowed to; absent if it is about the whole stack.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub narrowed: Option<Narrowed>,
@@ -121,6 +145,19 @@ pub struct PlanData {
     /// is recorded, and `repairs` are the rows.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub refresh_only: bool,
+}
+
+/// Another stack that a plan takes objects from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlanSource {
+    /// Its name.
+    pub stack: String,
+    /// The lineage of its state.
+    pub lineage: String,
+    /// The version of its state; apply refuses another.
+    pub version: u64,
+    /// What is written there, with the repairs of this stack.
+    pub changes: Vec<Change>,
 }
 
 /// One object that is not as the last apply left it.
@@ -180,6 +217,9 @@ pub struct Summary {
     pub moved: usize,
     /// Ones only waited for.
     pub settle: usize,
+    /// Lookups that are asked by the run.
+    #[serde(default)]
+    pub ask: usize,
     /// Ones that stay as they are.
     pub unchanged: usize,
 }
@@ -211,6 +251,13 @@ impl Plan {
             && self.data.moves.is_empty()
             && !self.data.exports_change()
             && !unwritten
+    }
+
+    /// The subtrees that can be declared only after it ([`Scope::decide`](crate::Scope::decide)). When
+    /// there are any the plan is a wave: plan again when it is applied.
+    #[must_use]
+    pub fn undecided(&self) -> &[Undecided] {
+        &self.data.undecided
     }
 
     /// Whether it was asked to remove everything, or every target.
@@ -247,6 +294,7 @@ impl PlanData {
                 Action::Create => summary.create += 1,
                 Action::Update => summary.update += 1,
                 Action::Settle => summary.settle += 1,
+                Action::Ask => summary.ask += 1,
                 Action::Delete if step.reasons.contains(&Reason::Replaced) => {}
                 Action::Delete => summary.delete += 1,
                 Action::Forget if step.is_bookkeeping() => {}

@@ -10,7 +10,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::PlanError;
+use super::{Arrivals, PlanError};
 use crate::{
     declare::{Moved, Problem, Program},
     identity::{Address, ResourceId},
@@ -28,11 +28,17 @@ pub struct Move {
     pub kind: String,
     /// The object.
     pub id: ResourceId,
+    /// The stack that it comes from, if that is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_stack: Option<String>,
 }
 
 impl fmt::Display for Move {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "moved {} -> {}", self.from, self.to)
+        match &self.from_stack {
+            Some(stack) => write!(f, "moved {} of stack {stack} -> {}", self.from, self.to),
+            None => write!(f, "moved {} -> {}", self.from, self.to),
+        }
     }
 }
 
@@ -42,6 +48,21 @@ pub(crate) struct Moves {
     pub(crate) moves: Vec<Move>,
     pub(crate) changes: Vec<Change>,
     pub(crate) warnings: Vec<Problem>,
+}
+
+impl Moves {
+    /// Adds what comes from other stacks, and may have gone on from where it came to.
+    pub(crate) fn arrive(&mut self, arrivals: &mut Arrivals) {
+        let mut all = std::mem::take(&mut arrivals.moves);
+        for arrived in &mut all {
+            if let Some(on) = self.moves.iter().position(|moved| moved.id == arrived.id) {
+                arrived.to = self.moves.remove(on).to;
+            }
+        }
+        all.append(&mut self.moves);
+        self.moves = all;
+        self.warnings.append(&mut arrivals.warnings);
+    }
 }
 
 /// An address and a kind: what two objects can not have in common.
@@ -68,7 +89,7 @@ pub(crate) fn follow(program: &Program, snapshot: &Snapshot) -> Result<Moves, Pl
     let mut moves = Moves { warnings: rows.left_behind(), ..Moves::default() };
     for (from, to) in rows.moving() {
         let (kind, id) = (from.1.to_owned(), records[&from]);
-        moves.moves.push(Move { from: from.0.into(), to: to.clone(), kind, id });
+        moves.moves.push(Move { from: from.0.into(), to: to.clone(), kind, id, from_stack: None });
     }
     moves.changes = changes(snapshot, &rows.moving(), &pins.moving());
     Ok(moves)

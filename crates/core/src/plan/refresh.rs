@@ -89,12 +89,17 @@ pub(super) fn compute(program: &Program, mut facts: Facts<'_>) -> PlanData {
         recovered: facts.recovered,
         moves: facts.moves.moves,
         repairs: facts.repairs,
+        sources: Vec::new(),
         exports,
         recorded_exports: facts.snapshot.exports,
         warnings,
         policy: Verdict::default(),
         skip_hooks: false,
         unchanged,
+        decided: super::wave::decided(program),
+        undecided: Vec::new(),
+        waiting: Vec::new(),
+        kept_outputs: Vec::new(),
         refresh_only: true,
     }
 }
@@ -214,6 +219,7 @@ fn exports(program: &Program, facts: &Facts<'_>) -> Value {
     let output_of = |id: NodeId| {
         let node = program.node(id);
         match node.kind {
+            NodeKind::Decide => None,
             NodeKind::Lookup { .. } => {
                 facts.snapshot.pins.get(&node.address).map(|pin| &pin.answer)
             }

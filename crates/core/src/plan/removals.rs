@@ -21,6 +21,13 @@ pub(super) struct Removal {
     pub(super) takes_along: Vec<ResourceId>,
 }
 
+impl Removal {
+    /// Whether nothing takes the place of what goes: the program does not declare it.
+    pub(super) fn is_of_orphan(&self) -> bool {
+        self.replaced_by.is_none() && self.reasons.contains(&Reason::NoLongerDeclared)
+    }
+}
+
 pub(super) fn decide(draft: &mut Draft<'_>) -> Vec<Removal> {
     let node_of_row: HashMap<ResourceId, usize> = draft
         .decisions
@@ -31,7 +38,11 @@ pub(super) fn decide(draft: &mut Draft<'_>) -> Vec<Removal> {
     let mut removals: Vec<Removal> = Vec::new();
     let mut protected = Vec::new();
     let chosen = &draft.chosen.selection;
+    let kept = draft.kept_rows();
     for record in draft.facts.snapshot.records.values().filter(|r| chosen.contains(&r.address)) {
+        if kept.contains(&record.id) {
+            continue;
+        }
         let node = node_of_row.get(&record.id).copied();
         let decision = node.and_then(|node| draft.decisions[node].as_ref());
         let is_gone = draft.facts.observed.get(&record.id) == Some(&Observation::Gone)
@@ -47,7 +58,7 @@ pub(super) fn decide(draft: &mut Draft<'_>) -> Vec<Removal> {
         let deleting = draft.facts.deleting.contains(&record.id) && record.status != Status::Absent;
         let retained = decision.map_or(record.options.retain, |d| d.options.retain);
         if !is_gone && record.role == Role::Current && is_protected(draft, record, node) {
-            protected.push((record.address.clone(), reason.to_string()));
+            protected.push((record.id, record.address.clone(), reason.to_string()));
         }
         let (action, reasons) = if deleting {
             (Action::Delete, vec![reason])
@@ -71,7 +82,10 @@ pub(super) fn decide(draft: &mut Draft<'_>) -> Vec<Removal> {
             takes_along: Vec::new(),
         });
     }
-    draft.protected.extend(protected);
+    draft.hold(&kept, &mut removals);
+    let held = &draft.held;
+    let protected = protected.into_iter().filter(|(row, ..)| !held.contains(row));
+    draft.protected.extend(protected.map(|(_, address, why)| (address, why)));
     keep_shared(draft, &mut removals);
     go_with_hosts(draft, removals)
 }

@@ -7,7 +7,7 @@ use crate::{identity::Address, policy::Verdict, schema::Group, value::Value};
 
 impl Step {
     /// The sign that stands before it: `+` new, `~` changed, `±` replaced, `-` removed, `…` waited
-    /// for, `×` forgotten.
+    /// for, `×` forgotten, `?` asked.
     #[must_use]
     pub fn symbol(&self) -> &'static str {
         match self.action {
@@ -17,6 +17,7 @@ impl Step {
             Action::Settle => "…",
             Action::Delete => "-",
             Action::Forget => "×",
+            Action::Ask => "?",
             Action::Record | Action::Join => " ",
         }
     }
@@ -61,6 +62,7 @@ impl fmt::Display for PlanData {
             }
         }
         write_unmanaged(f, self)?;
+        write_later(f, self)?;
         write_exports(f, self)?;
         write!(f, "{}", self.summary())
     }
@@ -93,6 +95,21 @@ fn write_unmanaged(f: &mut fmt::Formatter<'_>, plan: &PlanData) -> fmt::Result {
             write!(f, "; it is the resource {owner} of another stack, or a forgotten one")?;
         }
         writeln!(f, ")")?;
+    }
+    Ok(())
+}
+
+/// What is left for plans after this one.
+fn write_later(f: &mut fmt::Formatter<'_>, plan: &PlanData) -> fmt::Result {
+    if plan.undecided.is_empty() && plan.waiting.is_empty() {
+        return Ok(());
+    }
+    writeln!(f, "later")?;
+    for undecided in &plan.undecided {
+        writeln!(f, "  ? {undecided}")?;
+    }
+    for address in &plan.waiting {
+        writeln!(f, "  ? {address} waits for what is undecided")?;
     }
     Ok(())
 }
@@ -186,6 +203,7 @@ impl fmt::Display for super::Summary {
             (self.delete, "to delete"),
             (self.moved, "to move"),
             (self.settle, "to wait for"),
+            (self.ask, "to ask"),
             (self.forget, "to forget"),
         ];
         let mut any = false;

@@ -21,7 +21,6 @@ impl Draft<'_> {
     /// Why an object changes, and whether that takes a new one.
     pub(super) fn reasons(
         &self,
-        index: NodeIndex,
         node: &Node,
         of: &ResourceType,
         row: &Record,
@@ -63,7 +62,7 @@ impl Draft<'_> {
                 was.is_some_and(|(_, id)| *id != d.id)
                     || (d.action == Some(Action::Create) && d.row.is_some())
             });
-            if renewed && other < index.index() {
+            if renewed {
                 let address = address.clone();
                 decision.reasons.push(Reason::ReplacedWith(address));
                 decision.replaced = true;
@@ -144,12 +143,10 @@ impl Draft<'_> {
     /// object still uses the one that goes.
     pub(super) fn delete_first_cascade(&mut self) {
         let mut upstream = vec![false; self.decisions.len()];
-        for index in 0..self.decisions.len() {
-            let above = self
-                .program
-                .graph
-                .neighbors_directed(NodeIndex::new(index), Direction::Incoming)
-                .any(|from| {
+        for at in &self.program.order {
+            let index = at.index();
+            let above =
+                self.program.graph.neighbors_directed(*at, Direction::Incoming).any(|from| {
                     let first = |d: &Decision| d.replaced && d.delete_first;
                     upstream[from.index()]
                         || self.decisions[from.index()].as_ref().is_some_and(first)

@@ -30,6 +30,8 @@ pub enum Action {
     Delete,
     /// Removes a row and leaves the object, if there is one, alone.
     Forget,
+    /// Asks a lookup whose question was not known, or too early to ask, when the plan was made.
+    Ask,
     /// Nothing but a point in the order: many steps before it, many after it.
     Join,
 }
@@ -94,6 +96,10 @@ pub enum Reason {
     Undeclared(Address),
     /// Nobody declares it, and an earlier run began to delete it.
     DeleteBegan,
+    /// It is asked when this is done, and not before.
+    AskedAfter(Address),
+    /// Its recorded answer is not used again, whether or not the question stays the same.
+    AskedAnew,
 }
 
 impl fmt::Display for Reason {
@@ -118,6 +124,8 @@ impl fmt::Display for Reason {
             Reason::Retained => f.write_str("retained in the cloud"),
             Reason::Undeclared(parent) => write!(f, "not declared, and {parent} is exclusive"),
             Reason::DeleteBegan => f.write_str("not declared, and its delete had begun"),
+            Reason::AskedAfter(address) => write!(f, "asked after {address}"),
+            Reason::AskedAnew => f.write_str("its answer is asked anew"),
         }
     }
 }

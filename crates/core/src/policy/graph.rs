@@ -56,7 +56,8 @@ impl<'a> Graph<'a> {
             .filter(|step| !matches!(step.action, Action::Delete | Action::Forget | Action::Join));
         let steps: HashMap<&Address, &Step> = steps.map(|step| (&step.address, step)).collect();
         let left_out = plan.narrowed.as_ref().map_or(&[][..], |it| &it.left_out);
-        let left_out: HashSet<&Address> = left_out.iter().collect();
+        // What waits is judged when it is planned.
+        let left_out: HashSet<&Address> = left_out.iter().chain(&plan.waiting).collect();
         let entry = |node: &'a Node| {
             let NodeKind::Resource(of) = node.kind else { return None };
             let step = steps.get(&node.address).copied().filter(|step| step.kind == of.kind);

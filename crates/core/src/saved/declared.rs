@@ -226,6 +226,7 @@ fn options(program: &Program, options: &Options) -> Map {
         exempt,
         // What moves stands in the plan itself, and moves once.
         moved_from: _,
+        moved_from_stack: _,
     } = options;
     let mut map = Map::new();
     let mut set = |name: &'static str, value: Value| {

@@ -1,6 +1,9 @@
 //! The way back: from what lies in a file to a plan that can be applied.
 
-use std::{future::IntoFuture, sync::Arc};
+use std::{
+    future::IntoFuture,
+    sync::{Arc, Mutex},
+};
 
 use super::{
     Document, LoadPlanError, Made, MovedProvider, SavedPlan, VERSION, stale, steps, values,
@@ -52,12 +55,12 @@ impl LoadRequest<'_> {
     }
 
     async fn run(self) -> Result<Plan, LoadPlanError> {
-        let Self { engine, program, saved, allow_stale } = self;
+        let Self { engine, program: base, saved, allow_stale } = self;
         let SavedPlan { document, sealed } = saved;
         if sealed.is_some() {
             return Err(LoadPlanError::Sealed);
         }
-        let stack = program.stack.to_string();
+        let stack = base.stack.to_string();
         if document.plan.stack != stack {
             return Err(LoadPlanError::OtherStack {
                 planned: document.plan.stack,
@@ -70,12 +73,20 @@ impl LoadRequest<'_> {
         }
         let snapshot = engine.settings.store.load(&stack).await?;
         check_lineage(&document, &snapshot)?;
-        let stale = document.plan.version != snapshot.version;
+        let mut stale = document.plan.version != snapshot.version;
+        stale |= check_sources(engine, &document, allow_stale).await?;
         // What is recorded instead is what nobody has looked at.
         if stale && (!allow_stale || document.plan.refresh_only) {
             let (was, now) = (document.plan.version, snapshot.version);
             return Err(LoadPlanError::Stale { stack, was, now });
         }
+        let decided = document.plan.decided.iter();
+        let decided = decided.map(|by| (by.address.clone(), by.value.clone())).collect();
+        let program = base.decided(&decided, &[]);
+        let program = Arc::new(
+            program
+                .map_err(|problems| LoadPlanError::Differs { stack: stack.clone(), problems })?,
+        );
         let providers = &engine.settings.providers;
         let answers = document.answers.clone();
         let made = Made::of(providers, &program, &document.plan, document.asked.clone(), answers);
@@ -84,13 +95,14 @@ impl LoadRequest<'_> {
             providers,
             stack: program.stack.clone(),
             parallelism: engine.settings.parallelism,
+            heard: Mutex::default(),
         };
         gatherer.check_targets(&snapshot)?;
         let mut problems = types(&document, &made, &program);
         problems.extend(document.declared.differences(&program));
         refuse(&stack, problems)?;
         if stale {
-            return anew(engine, program, &document).await;
+            return anew(engine, base, &document).await;
         }
         let mut repaired = snapshot;
         for change in document.plan.repairs.clone() {
@@ -127,6 +139,31 @@ fn check_lineage(document: &Document, snapshot: &Snapshot) -> Result<(), LoadPla
         was: was.clone(),
         now: if now.is_empty() { "none yet".to_owned() } else { now.clone() },
     })
+}
+
+/// Whether one of the stacks that objects come from was written since.
+async fn check_sources(
+    engine: &Engine,
+    document: &Document,
+    allow_stale: bool,
+) -> Result<bool, LoadPlanError> {
+    let mut stale = false;
+    for source in &document.plan.sources {
+        let stack = source.stack.clone();
+        let now = engine.settings.store.load(&stack).await?;
+        if now.lineage != source.lineage {
+            let (was, now) = (source.lineage.clone(), now.lineage);
+            return Err(LoadPlanError::Lineage { stack, was, now });
+        }
+        if now.version != source.version {
+            if !allow_stale {
+                let (was, now) = (source.version, now.version);
+                return Err(LoadPlanError::Stale { stack, was, now });
+            }
+            stale = true;
+        }
+    }
+    Ok(stale)
 }
 
 fn check_targets(engine: &Engine, document: &Document) -> Result<(), LoadPlanError> {
@@ -184,6 +221,8 @@ async fn anew(
 ) -> Result<Plan, LoadPlanError> {
     let stack = document.plan.stack.clone();
     let mut request = engine.plan_of(program);
+    // What the plan could not decide is decided in another, and not in what is left of this one.
+    request.waits = document.plan.undecided.iter().map(|of| of.address.clone()).collect();
     let asked = &document.asked;
     if asked.destroy {
         request.want = Want::Nothing;

@@ -112,7 +112,7 @@ impl Made {
         let mut used: HashSet<&str> = data.steps.iter().map(|step| &*step.provider).collect();
         let lookups = program.graph.node_weights().filter_map(|node| match node.kind {
             NodeKind::Lookup { kind, .. } => providers.iter().find(|p| p.lookup(kind).is_some()),
-            NodeKind::Resource(_) => None,
+            NodeKind::Resource(_) | NodeKind::Decide => None,
         });
         used.extend(lookups.map(|provider| provider.name()));
         let used = providers.iter().filter(|provider| used.contains(provider.name()));
@@ -135,7 +135,7 @@ impl Made {
         let declared = program.graph.node_weights().map(|node| {
             let shape = match node.kind {
                 NodeKind::Resource(of) => TypeShape::of(of),
-                NodeKind::Lookup { inputs, .. } => TypeShape::of_query(inputs),
+                other => TypeShape::of_query(other.inputs()),
             };
             (node.kind.name().to_owned(), shape)
         });

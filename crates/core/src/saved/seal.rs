@@ -162,6 +162,9 @@ fn plan_values<E>(
             map(value)?;
         }
     }
+    for decided in &mut plan.decided {
+        map(&mut decided.value)?;
+    }
     for remediation in &mut plan.policy.remediations {
         map(&mut remediation.old)?;
         map(&mut remediation.new)?;
@@ -170,5 +173,10 @@ fn plan_values<E>(
     map(&mut plan.recorded_exports)?;
     let repairs = plan.repairs.into_iter().map(|change: Change| change.try_map_values(f));
     plan.repairs = repairs.collect::<Result<_, E>>()?;
+    for source in &mut plan.sources {
+        let changes = std::mem::take(&mut source.changes).into_iter();
+        let changes = changes.map(|change: Change| change.try_map_values(f));
+        source.changes = changes.collect::<Result<_, E>>()?;
+    }
     Ok(plan)
 }

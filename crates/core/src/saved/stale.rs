@@ -38,7 +38,7 @@ pub(super) fn beyond(document: &Document, now: &Plan) -> Vec<Problem> {
         let twin = forward.get(&(&step.address, step.action)).copied();
         let why = match step.action {
             // These call nothing that changes anything.
-            Action::Join | Action::Record | Action::Settle => None,
+            Action::Join | Action::Record | Action::Settle | Action::Ask => None,
             Action::Create => made(twin, step),
             Action::Update => changed(twin, step),
             // Each plan gives it an id of its own; what it is says its address.
@@ -62,7 +62,7 @@ pub(super) fn beyond(document: &Document, now: &Plan) -> Vec<Problem> {
             declared_at: step.declared_at.clone(),
         }));
     }
-    answers(&document.answers, &now.made.answers, &mut problems);
+    answers(document, &now.made.answers, &mut problems);
     exports(saved, fresh, &mut problems);
     problems
 }
@@ -112,9 +112,13 @@ fn removed(said: bool, gone: &HashSet<ResourceId>, step: &Step) -> bool {
 }
 
 /// The lookups have the answers that the plan was made with.
-fn answers(saved: &[Pin], fresh: &[Pin], problems: &mut Vec<Problem>) {
-    let planned: BTreeMap<&Address, &Pin> = saved.iter().map(|pin| (&pin.address, pin)).collect();
-    for now in fresh {
+fn answers(document: &Document, fresh: &[Pin], problems: &mut Vec<Problem>) {
+    let planned: BTreeMap<&Address, &Pin> =
+        document.answers.iter().map(|pin| (&pin.address, pin)).collect();
+    let asked = document.plan.steps.iter().filter(|step| step.action == Action::Ask);
+    // Of these the plan has no answer yet.
+    let asked: HashSet<&Address> = asked.map(|step| &step.address).collect();
+    for now in fresh.iter().filter(|now| !asked.contains(&now.address)) {
         if planned.get(&now.address) != Some(&now) {
             problems.push(Problem {
                 address: now.address.clone(),

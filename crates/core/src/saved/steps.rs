@@ -62,6 +62,7 @@ pub(super) fn strangers(
         let recorded = snapshot.records.contains_key(&step.id);
         match step.action {
             Action::Join => continue,
+            Action::Ask => {}
             Action::Create if recorded => say("the plan makes it under an id that is taken"),
             Action::Create => {}
             Action::Delete if step.is_of_unmanaged() => match (&step.observed, recorded) {
@@ -75,7 +76,11 @@ pub(super) fn strangers(
         }
         let mut named = providers.iter().filter(|provider| provider.name() == step.provider);
         let calls = !matches!(step.action, Action::Forget | Action::Record);
-        if calls && !named.any(|provider| provider.handler(&step.kind).is_some()) {
+        let has = |provider: &Arc<dyn Provider>| match step.action {
+            Action::Ask => provider.lookup(&step.kind).is_some(),
+            _ => provider.handler(&step.kind).is_some(),
+        };
+        if calls && !named.any(has) {
             say("the provider that the plan goes through does not have its type");
         }
         if step.replaces.is_some_and(|id| !snapshot.records.contains_key(&id)) {

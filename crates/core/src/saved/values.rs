@@ -43,14 +43,30 @@ pub(super) fn differences(
     let current = snapshot.records.values().filter(|row| row.role == Role::Current);
     let rows: HashMap<(&str, &str), &Record> =
         current.map(|row| ((row.address.as_str(), row.kind.as_str()), row)).collect();
+    let mut outputs: Vec<Value> = vec![Value::Unknown; program.graph.node_count()];
+    let waiting: HashSet<&Address> = plan.waiting.iter().collect();
+    let kept: HashSet<&String> = kept.into_iter().chain(&plan.kept_outputs).collect();
     let inputs = |address: &str, kind: &str| rows.get(&(address, kind)).map(|row| &row.inputs);
     let graph = (!policies.is_empty())
         .then(|| Graph::of(program, plan, |at, kind| inputs(at, kind).map(Cow::Borrowed)));
-    let mut outputs: Vec<Value> = Vec::with_capacity(program.graph.node_count());
     let mut problems = Vec::new();
-    for index in program.graph.node_indices() {
+    for index in program.order.iter().copied() {
         let node = &program.graph[index];
+        if waiting.contains(&node.address) {
+            continue;
+        }
         let mut computed = resolve(program, index, &outputs);
+        if matches!(node.kind, NodeKind::Decide) {
+            if let Some((by, _)) = program.deciders[&index].decided.as_ref() {
+                match computed {
+                    Ok(computed) if computed == *by => {}
+                    Ok(computed) => problems.push(problem(node, None, otherwise(&computed, by))),
+                    Err(message) => problems.push(problem(node, None, message)),
+                }
+                outputs[index.index()] = program.result(index, &outputs).unwrap_or(Value::Unknown);
+            }
+            continue;
+        }
         if let (Some(graph), NodeKind::Resource(of), Ok(declared)) =
             (&graph, node.kind, &mut computed)
         {
@@ -60,9 +76,14 @@ pub(super) fn differences(
             computed = Ok(remedied(policies, (program, index), of, declared, (row, step), graph));
         }
         let (planned, reported) = match node.kind {
+            NodeKind::Decide => continue,
             NodeKind::Lookup { kind, .. } => {
                 let pin = snapshot.pins.get(&node.address).filter(|pin| pin.kind == kind);
-                (pin.map(|pin| &pin.query), pin.map(|pin| pin.answer.clone()))
+                match steps.get(&node.address) {
+                    // Its answer is not there yet; one that is recorded is an old one.
+                    Some(step) => (Some(&step.inputs), None),
+                    None => (pin.map(|pin| &pin.query), pin.map(|pin| pin.answer.clone())),
+                }
             }
             NodeKind::Resource(of) => match steps.get(&node.address) {
                 Some(step) => (Some(&step.inputs), reported(of, step, snapshot)),
@@ -72,7 +93,7 @@ pub(super) fn differences(
                 }
             },
         };
-        outputs.push(reported.unwrap_or(Value::Unknown));
+        outputs[index.index()] = reported.unwrap_or(Value::Unknown);
         let asked = |node: &Node| document.answers.iter().any(|pin| pin.address == node.address);
         let unasked =
             matches!(node.kind, NodeKind::Lookup { .. }) && narrowed.is_some() && !asked(node);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Intent, Pin, ProviderTarget, Record, Snapshot};
+use super::{Departed, Intent, Pin, ProviderTarget, Record, Snapshot};
 use crate::{
     identity::{Address, ResourceId},
     value::Value,
@@ -26,6 +26,10 @@ pub enum Change {
     Unpin(Address),
     /// Records where a provider points.
     Target(ProviderTarget),
+    /// Notes that an object has left this stack.
+    Depart(Departed),
+    /// Forgets that one left from the address.
+    Return(Address),
     /// Replaces the outputs of the stack.
     Exports(Value),
 }
@@ -54,6 +58,12 @@ impl Snapshot {
             }
             Change::Target(target) => {
                 self.targets.insert(target.provider.clone(), target);
+            }
+            Change::Depart(departed) => {
+                self.departed.insert(departed.address.clone(), departed);
+            }
+            Change::Return(address) => {
+                self.departed.remove(&address);
             }
             Change::Exports(exports) => self.exports = exports,
         }

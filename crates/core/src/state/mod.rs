@@ -4,10 +4,13 @@
 //! with a [`Change`] costs the same whether the stack has ten resources or a hundred thousand.
 
 mod change;
+pub mod edit;
 mod record;
 mod store;
 mod values;
 
 pub use change::Change;
-pub use record::{Intent, Pin, ProviderTarget, Record, RecordedOptions, Role, Status, Verb};
-pub use store::{Lease, Snapshot, StateError, StateStore};
+pub use record::{
+    Departed, Intent, Pin, ProviderTarget, Record, RecordedOptions, Role, Status, Verb,
+};
+pub use store::{Lease, Snapshot, StackCommit, StateError, StateStore};

@@ -1,6 +1,6 @@
 //! The rows.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -190,6 +190,33 @@ pub struct ProviderTarget {
     pub provider: String,
     /// Its [`Provider::target`](crate::Provider::target).
     pub target: Value,
+}
+
+/// What is left of an object that this stack does not have any more, because it was given away: a
+/// program that still declares it would make another one, and is refused until it does not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Departed {
+    /// Where it was.
+    pub address: Address,
+    /// Its type.
+    pub kind: String,
+    /// The object.
+    pub id: ResourceId,
+    /// Who has it now: the name of a stack, or words.
+    pub to: String,
+    /// Where it is there, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_address: Option<Address>,
+}
+
+impl fmt::Display for Departed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: it went to {}", self.address, self.to)?;
+        match &self.to_address {
+            Some(address) => write!(f, ", as {address}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What is written is there, also when it is null: only an absent field is none.

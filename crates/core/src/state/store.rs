@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Intent, Pin, ProviderTarget, Record};
+use super::{Change, Departed, Intent, Pin, ProviderTarget, Record};
 use crate::{
     identity::{Address, ResourceId},
     provider::BoxFuture,
@@ -27,6 +27,9 @@ pub struct Snapshot {
     /// Where each provider pointed when it last changed something, by its name.
     #[serde(default)]
     pub targets: BTreeMap<String, ProviderTarget>,
+    /// What this stack gave away, by the address that it had here, until the program drops it.
+    #[serde(default)]
+    pub departed: BTreeMap<Address, Departed>,
     /// The outputs of the stack at its last complete apply: a map, or null before the first.
     pub exports: Value,
 }
@@ -42,6 +45,17 @@ pub struct Lease {
     pub token: u64,
     /// How long it lasts without a renewal.
     pub ttl: Duration,
+}
+
+/// The changes of one stack in a commit of several.
+#[derive(Clone, Debug)]
+pub struct StackCommit {
+    /// The right to write this stack.
+    pub lease: Lease,
+    /// The version that its state must have.
+    pub expected: u64,
+    /// What is written, in order.
+    pub changes: Vec<Change>,
 }
 
 /// Why a store did not do what it was asked.
@@ -83,6 +97,12 @@ pub enum StateError {
         expected: u64,
         /// The version there is.
         found: u64,
+    },
+    /// One commit was to change a stack twice: nothing was written.
+    #[error("the state of `{stack}` stands twice in one commit. Nothing was written")]
+    Twice {
+        /// The stack.
+        stack: String,
     },
     /// Something that was stored can not be read.
     #[error(
@@ -173,4 +193,14 @@ pub trait StateStore: Send + Sync {
         expected: u64,
         changes: Vec<Change>,
     ) -> BoxFuture<'a, Result<u64, StateError>>;
+
+    /// Does the same for several stacks as one: all of their changes or none, of all stacks; returns
+    /// the new version of each, in order.
+    ///
+    /// Every lease and every version is checked before anything is written: first all leases, then
+    /// all versions, each in order. **Durable when it resolves**, and all or none after a crash, as
+    /// [`StateStore::commit`] is; [`StateError::Stale`] for the first of them says in the same way
+    /// that an attempt which failed with [`StateError::Io`] was durable, for all of them. A stack
+    /// that stands in it twice is refused with [`StateError::Twice`].
+    fn commit_all(&self, commits: Vec<StackCommit>) -> BoxFuture<'_, Result<Vec<u64>, StateError>>;
 }

@@ -79,7 +79,11 @@ impl Change {
             Change::Pin(pin) => Change::Pin(pin.try_map_values(f)?),
             Change::Target(target) => Change::Target(target.try_map_values(f)?),
             Change::Exports(exports) => Change::Exports(f(exports)?),
-            plain @ (Change::Close(_) | Change::Remove(_) | Change::Unpin(_)) => plain,
+            plain @ (Change::Close(_)
+            | Change::Remove(_)
+            | Change::Unpin(_)
+            | Change::Depart(_)
+            | Change::Return(_)) => plain,
         })
     }
 }
@@ -115,6 +119,7 @@ impl Snapshot {
                 .map(|(provider, target)| Ok((provider, target.try_map_values(f)?)))
                 .collect::<Result<_, E>>()?,
             exports: f(self.exports)?,
+            departed: self.departed,
             lineage: self.lineage,
             version: self.version,
         })

@@ -4,13 +4,20 @@
 //! referenced; it logs every call from start to end. Objects remember the [`Identity`] that made
 //! them, so that a test can tell a lost object from a leftover one.
 
+mod control;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+pub use control::SavedCloud;
+pub(super) use control::before;
+use control::{Guests, Keeper, Order, Rate, Signals};
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use crate::{
     identity::{Identity, ResourceId, Seed},
@@ -56,6 +63,29 @@ pub enum Fault {
     HangAfter,
     /// The effect happens, and the provider panics.
     Panic,
+    /// The call waits, before any effect, until [`Cloud::release`]; then it goes on and ends well.
+    Hold,
+    /// Another hand takes the object away just before the call.
+    Gone,
+    /// The engine dies before any effect: see [`Cloud::crashed`].
+    Crash,
+    /// The effect happens, and the engine dies before it is answered.
+    CrashAfter,
+    /// The effect happens, and the answer has an empty id.
+    EmptyId,
+    /// The effect happens, and the answer has another `label` than the one that was sent.
+    OtherValue,
+    /// The effect happens, and the answer is null.
+    NoAnswer,
+    /// The effect happens, and the answer has an output of the wrong type.
+    Nonsense,
+}
+
+impl Fault {
+    /// Whether the effect happens and the answer to it is wrong.
+    pub(super) const fn is_wrong_answer(self) -> bool {
+        matches!(self, Fault::EmptyId | Fault::OtherValue | Fault::NoAnswer | Fault::Nonsense)
+    }
 }
 
 /// One entry of the call log.
@@ -71,10 +101,12 @@ pub struct Call {
     pub started: usize,
     /// The place of its end; absent while it runs, or when it was dropped.
     pub ended: Option<usize>,
+    /// Whether it had its effect, or saw what it was to look at.
+    pub done: bool,
 }
 
 /// An object of the modelled cloud.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Object {
     /// Its kind.
     pub kind: String,
@@ -106,6 +138,14 @@ struct World {
     lenient: bool,
     /// The objects that another hand made.
     foreign: BTreeSet<String>,
+    /// What was taken away behind formwork's back.
+    lost: BTreeSet<String>,
+    /// Answers that are to be wrong, by address.
+    wrong: BTreeMap<String, Fault>,
+    rate: Option<Rate>,
+    order: Option<Order>,
+    keeper: Option<Keeper>,
+    guests: Option<Guests>,
 }
 
 /// The kind whose objects go with the one that they belong to, and have no tag.
@@ -115,6 +155,7 @@ const LEAF: &str = "model:test/leaf";
 #[derive(Clone, Debug, Default)]
 pub struct Cloud {
     world: Arc<Mutex<World>>,
+    signals: Arc<watch::Sender<Signals>>,
 }
 
 impl Cloud {
@@ -190,7 +231,7 @@ impl Cloud {
 
     /// Removes an object behind everybody's back, references or not.
     pub fn lose(&self, id: &str) {
-        self.world().objects.remove(id);
+        self.world().lose(id);
     }
 
     /// Makes an object behind everybody's back, without an ownership tag, and returns its id.
@@ -257,7 +298,16 @@ impl Cloud {
     }
 
     /// Runs one call: logs it, lets it take its time, and lets it go wrong if it is to.
-    pub(super) async fn call<T>(
+    ///
+    /// The types of the modelled cloud are made of this, and so are those of a test that needs one
+    /// which behaves otherwise: `effect` is what the call does to the cloud, all at one moment.
+    ///
+    /// # Errors
+    /// What `effect` fails with, or the fault that the test asked for.
+    ///
+    /// # Panics
+    /// When it was told to, by [`Fault::Panic`].
+    pub async fn call<T>(
         &self,
         op: Op,
         address: &str,
@@ -274,10 +324,16 @@ impl Cloud {
                 id: id.map(str::to_owned),
                 started,
                 ended: None,
+                done: false,
             });
             world.in_flight += 1;
             world.most_in_flight = world.most_in_flight.max(world.in_flight);
-            (world.log.len() - 1, world.take_fault(op, address), world.latency)
+            let fault = match world.has_room() {
+                true => world.take_fault(op, address),
+                false => Some(Fault::Throttle),
+            };
+            let latency = world.latency + world.next_delay();
+            (world.log.len() - 1, fault, latency)
         };
         let _flight = Flight { cloud: self };
         if latency > Duration::ZERO {
@@ -295,23 +351,39 @@ impl Cloud {
                 return Err(refused(ErrorKind::Ambiguous, "the connection was lost"));
             }
             Some(Fault::Hang) => std::future::pending().await,
+            Some(Fault::Crash) => self.die().await,
+            Some(Fault::Hold) => self.held().await,
             _ => {}
         }
-        let result = {
+        let (result, travels) = {
             let mut world = self.world();
+            if let (Some(Fault::Gone), Some(id)) = (fault, id) {
+                world.lose(id);
+            }
             let result = effect(&mut Effects { world: &mut world });
             world.ticks += 1;
             let ended = world.ticks;
             if let Some(call) = world.log.get_mut(index) {
                 call.ended = Some(ended);
+                call.done = result.is_ok();
             }
-            result
+            if let Some(wrong) = fault.filter(|fault| fault.is_wrong_answer()) {
+                world.wrong.insert(address.to_owned(), wrong);
+            }
+            if matches!(op, Op::Create | Op::Update | Op::Delete) {
+                world.keep();
+            }
+            (result, world.next_delay())
         };
+        if travels > Duration::ZERO {
+            tokio::time::sleep(travels).await;
+        }
         match (fault, result) {
             (Some(Fault::LoseAnswer), _) => {
                 Err(refused(ErrorKind::Ambiguous, "the connection was lost"))
             }
             (Some(Fault::HangAfter), _) => std::future::pending().await,
+            (Some(Fault::CrashAfter), _) => self.die().await,
             (Some(Fault::Panic), _) => panic!("{op:?} was told to panic"),
             (Some(Fault::Partial), Ok(made)) => Err(Interrupted::Partial(
                 ProviderError::new(ErrorKind::Other, format!("model:{op:?}"), "made, and failed"),
@@ -323,8 +395,11 @@ impl Cloud {
 }
 
 /// How a call of the modelled cloud ended other than well.
-pub(super) enum Interrupted<T> {
+#[derive(Clone, Debug)]
+pub enum Interrupted<T> {
+    /// With this error, and without a result.
     Failed(ProviderError),
+    /// With this error, and with a result: a create made the object all the same.
     Partial(ProviderError, T),
 }
 
@@ -363,7 +438,8 @@ impl World {
 }
 
 /// What a call may do to the cloud, all at one moment.
-pub(super) struct Effects<'w> {
+#[derive(Debug)]
+pub struct Effects<'w> {
     world: &'w mut World,
 }
 
@@ -404,7 +480,11 @@ impl Effects<'_> {
         }
     }
 
-    pub(super) fn create(
+    /// Makes an object.
+    ///
+    /// # Errors
+    /// When its name is taken, or it refers to what is not there.
+    pub fn create(
         &mut self,
         kind: &str,
         identity: &Identity,
@@ -432,7 +512,11 @@ impl Effects<'_> {
         Ok(id)
     }
 
-    pub(super) fn update(
+    /// Changes an object.
+    ///
+    /// # Errors
+    /// When it is not there, its name is taken, or it refers to what is not there.
+    pub fn update(
         &mut self,
         id: &str,
         inputs: Value,
@@ -450,15 +534,24 @@ impl Effects<'_> {
         Ok(())
     }
 
-    pub(super) fn delete(&mut self, id: &str) -> Result<(), ProviderError> {
-        let uses = |object: &Object| object.refs.iter().any(|used| used == id);
-        let mut others = self.world.objects.iter().filter(|(_, object)| object.kind != LEAF);
-        let user = others.find(|(_, object)| uses(object));
+    /// Removes an object, and what lives on it.
+    ///
+    /// # Errors
+    /// When it is not there, or others refer to it.
+    pub fn delete(&mut self, id: &str) -> Result<(), ProviderError> {
+        let guests = self.world.guests_of(id);
+        let uses = |(user, object): &(&String, &Object)| {
+            let used = object.refs.iter().any(|used| used == id);
+            used && object.kind != LEAF && !guests.contains(*user)
+        };
+        let user = self.world.objects.iter().find(uses);
         if let Some((user, _)) = user.filter(|_| !self.world.lenient) {
             return Err(Self::refuse(ErrorKind::InUse, format!("{id} is used by {user}")));
         }
         match self.world.objects.remove(id) {
             Some(_) => {
+                // What lives on it is gone with it.
+                self.world.objects.retain(|id, _| !guests.contains(id));
                 let leaf =
                     |object: &Object| object.kind == LEAF && object.refs.iter().any(|r| r == id);
                 self.world.objects.retain(|_, object| !leaf(object));
@@ -469,14 +562,16 @@ impl Effects<'_> {
     }
 
     /// Looks at an object; every look brings it nearer to being ready.
-    pub(super) fn look(&mut self, id: &str) -> Option<(Object, bool)> {
+    pub fn look(&mut self, id: &str) -> Option<(Object, bool)> {
         let object = self.world.objects.get_mut(id)?;
         let ready = object.looks_until_ready == 0;
         object.looks_until_ready = object.looks_until_ready.saturating_sub(1);
         Some((object.clone(), ready))
     }
 
-    pub(super) fn get(&self, id: &str) -> Option<Object> {
+    /// The object `id`.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<Object> {
         self.world.objects.get(id).cloned()
     }
 
@@ -495,7 +590,17 @@ impl Effects<'_> {
         told.collect()
     }
 
-    pub(super) fn made_by(&self, id: ResourceId) -> Option<(String, Object)> {
+    /// The object that has a name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<(String, Object)> {
+        let mut objects = self.world.objects.iter();
+        let (id, object) = objects.find(|(_, object)| object.name.as_deref() == Some(name))?;
+        Some((id.clone(), object.clone()))
+    }
+
+    /// The object that this identity made.
+    #[must_use]
+    pub fn made_by(&self, id: ResourceId) -> Option<(String, Object)> {
         let mut objects = self.world.objects.iter();
         let (id, object) = objects.find(|(_, object)| object.made_by == id)?;
         Some((id.clone(), object.clone()))

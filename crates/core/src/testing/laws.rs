@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     identity::Address,
-    state::{Change, Lease, Pin, Record, Snapshot, StateError, StateStore},
+    state::{Change, Lease, Pin, Record, Snapshot, StackCommit, StateError, StateStore},
     value::{Map, Value},
 };
 
@@ -38,6 +38,7 @@ pub async fn store_laws<S: StateStore + 'static>(open: impl AsyncFn() -> S) {
     stacks_are_apart(&open().await).await;
     values_come_back_as_they_were(&open().await).await;
     changes_of_one_commit_apply_in_order(&open().await).await;
+    a_commit_of_several_stacks_is_all_or_none(&open().await).await;
     for seed in 0..4 {
         a_store_agrees_with_the_model(&open().await, seed).await;
     }
@@ -295,6 +296,65 @@ async fn changes_of_one_commit_apply_in_order(store: &impl StateStore) {
         let state = load(store, "shop").await;
         assert_eq!(state.records.get(&one.id), left, "law: changes apply in order");
     }
+}
+
+async fn a_commit_of_several_stacks_is_all_or_none(store: &impl StateStore) {
+    let names = ["shop", "a/b", "a"];
+    let mut random = Random::new(7);
+    let mut leases = Vec::new();
+    let mut models = Vec::new();
+    for stack in names {
+        leases.push(acquire(store, stack).await);
+        models.push(load(store, stack).await);
+    }
+    for round in 0..20 {
+        let mut commits = Vec::new();
+        for (lease, model) in leases.iter().zip(&mut models) {
+            let changes = changes(&mut random);
+            commits.push(StackCommit {
+                lease: lease.clone(),
+                expected: model.version,
+                changes: changes.clone(),
+            });
+            changes.into_iter().for_each(|change| model.apply(change));
+            model.version += 1;
+        }
+        // In whatever order they stand.
+        commits.rotate_left(round % names.len());
+        let expected: Vec<u64> = commits.iter().map(|commit| commit.expected + 1).collect();
+        let versions = store.commit_all(commits).await;
+        let versions = versions.unwrap_or_else(|e| panic!("law: several stacks are written: {e}"));
+        assert_eq!(versions, expected, "law: each version goes up by one, and stands in order");
+        for (stack, model) in names.iter().zip(&models) {
+            assert!(load(store, stack).await == *model, "law: `{stack}` agrees with the model");
+        }
+    }
+    assert_eq!(store.commit_all(Vec::new()).await.ok(), Some(Vec::new()), "law: none is no error");
+    let commit = |i: usize, token: u64, expected: u64| StackCommit {
+        lease: Lease { token, ..leases[i].clone() },
+        expected,
+        changes: vec![Change::Exports(Value::from("refused"))],
+    };
+    let (held, version) = (|i: usize| leases[i].token, models[0].version);
+    let stale = vec![commit(0, held(0), version), commit(1, held(1), version + 1)];
+    let fenced = vec![commit(0, held(0), version + 1), commit(1, held(1) + 1, version)];
+    let twice = vec![commit(0, held(0), version), commit(0, held(0), version)];
+    for (commits, why) in [(stale, "Stale"), (fenced, "Fenced"), (twice, "Twice")] {
+        let refused = store.commit_all(commits).await;
+        let told = match &refused {
+            Err(StateError::Stale { stack, .. }) if stack == names[1] => "Stale",
+            Err(StateError::Fenced { stack }) if stack == names[1] => "Fenced",
+            Err(StateError::Twice { stack }) if stack == names[0] => "Twice",
+            _ => "something else",
+        };
+        assert_eq!(told, why, "law: leases come before versions, but got {refused:?}");
+        for (stack, model) in names.iter().zip(&models) {
+            let state = load(store, stack).await;
+            assert!(state == *model, "law: a refused commit writes nothing of any stack");
+        }
+    }
+    let version = store.commit(&leases[0], version, vec![]).await;
+    assert!(version.is_ok(), "law: a refused commit ends no lease, but got {version:?}");
 }
 
 async fn a_store_agrees_with_the_model(store: &impl StateStore, seed: u64) {

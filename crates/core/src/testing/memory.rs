@@ -19,7 +19,7 @@ use world::{Cut, World, power_cut, replay};
 
 use crate::{
     provider::BoxFuture,
-    state::{Change, Lease, Snapshot, StateError, StateStore},
+    state::{Change, Lease, Snapshot, StackCommit, StateError, StateStore},
     value::Value,
 };
 
@@ -122,6 +122,12 @@ impl MemoryStore {
     #[must_use]
     pub fn snapshot(&self, stack: &str) -> Snapshot {
         self.world().stacks.get(stack).map(|stack| stack.written.clone()).unwrap_or_default()
+    }
+
+    /// The names of all stacks.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.world().stacks.keys().cloned().collect()
     }
 
     /// The commits of `stack` that the store still has, oldest first.
@@ -254,7 +260,14 @@ impl StateStore for MemoryStore {
         expected: u64,
         changes: Vec<Change>,
     ) -> BoxFuture<'a, Result<u64, StateError>> {
-        self.call("written", move |world| world.commit(lease, expected, changes))
+        let commit = StackCommit { lease: lease.clone(), expected, changes };
+        self.call("written", move |world| {
+            world.commit(vec![commit]).map(|versions| versions.into_iter().sum())
+        })
+    }
+
+    fn commit_all(&self, commits: Vec<StackCommit>) -> BoxFuture<'_, Result<Vec<u64>, StateError>> {
+        self.call("written", move |world| world.commit(commits))
     }
 }
 

@@ -6,7 +6,9 @@ use super::Random;
 use crate::{
     hook::HookPoint,
     identity::{Address, ResourceId, Seed},
-    state::{Change, Intent, Pin, ProviderTarget, Record, RecordedOptions, Role, Status, Verb},
+    state::{
+        Change, Departed, Intent, Pin, ProviderTarget, Record, RecordedOptions, Role, Status, Verb,
+    },
     value::{Path, Value},
 };
 
@@ -39,7 +41,7 @@ pub fn changes(random: &mut Random) -> Vec<Change> {
 fn change(random: &mut Random) -> Change {
     let n = random.below(12);
     let (id, address) = (id(n), Address::new(NAMES[n as usize]));
-    match random.below(13) {
+    match random.below(15) {
         0..=3 => Change::Put(Box::new(record(random, n))),
         4 => Change::Remove(id),
         5 | 6 => Change::Open(Intent {
@@ -60,6 +62,14 @@ fn change(random: &mut Random) -> Change {
             provider: NAMES[n as usize].to_owned(),
             target: value(random, 2),
         }),
+        12 => Change::Depart(Departed {
+            address,
+            kind: "aws:ec2/vpc".into(),
+            id,
+            to: (*random.pick(&NAMES)).to_owned(),
+            to_address: (random.below(2) == 0).then(|| Address::new(*random.pick(&NAMES))),
+        }),
+        13 => Change::Return(address),
         _ => Change::Exports(value(random, 3)),
     }
 }

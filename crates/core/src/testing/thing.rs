@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::cloud::{Cloud, Interrupted, Object, Op};
+use super::{
+    cloud::{Cloud, Interrupted, Object, Op},
+    named::{ByName, Named},
+};
 use crate::{
     Changes, Check, Child, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Managed,
     Observed, Outputs, Parent, ProviderError, Registry, Resource, Settled,
@@ -265,6 +268,8 @@ pub fn provider(cloud: &Cloud) -> Registry<Cloud> {
         .with::<Single>()
         .with::<Resumable>()
         .with::<Net>()
+        .with::<Named>()
+        .with_lookup::<ByName>()
 }
 
 /// The same, with the types whose objects belong to others: [`Part`] and [`Leaf`].

@@ -5,7 +5,14 @@ use serde::de::{
     VariantAccess, Visitor, value::StrDeserializer,
 };
 
-use super::{Key, Value, ValueError};
+use super::{
+    Key, Value, ValueError,
+    secret::{NEWTYPE, guarding, is_guarded},
+};
+
+fn guarded() -> ValueError {
+    ValueError::new("it is secret in a part that is not taken as a `Secret`")
+}
 
 impl<'de> Deserializer<'de> for &'de Value {
     type Error = ValueError;
@@ -25,6 +32,7 @@ impl<'de> Deserializer<'de> for &'de Value {
             Value::Map(map) => {
                 visitor.visit_map(Members { members: map.iter(), value: None, len: map.len() })
             }
+            Value::Secret(_) if is_guarded() => Err(guarded()),
             // What serde says of a wrong type quotes the value.
             Value::Secret(inner) => inner
                 .deserialize_any(visitor)
@@ -45,9 +53,12 @@ impl<'de> Deserializer<'de> for &'de Value {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, ValueError> {
+        if name == NEWTYPE {
+            return guarding(false, || visitor.visit_newtype_struct(self));
+        }
         visitor.visit_newtype_struct(self)
     }
 
@@ -65,6 +76,9 @@ impl<'de> Deserializer<'de> for &'de Value {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ValueError> {
+        if matches!(self, Value::Secret(_)) && is_guarded() {
+            return Err(guarded());
+        }
         match self.open() {
             Value::String(name) => visitor.visit_enum(Variant { name, value: None }),
             Value::Map(map) if map.len() == 1 => match map.iter().next() {
@@ -78,9 +92,13 @@ impl<'de> Deserializer<'de> for &'de Value {
         }
     }
 
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
+        visitor.visit_unit()
+    }
+
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        seq tuple tuple_struct map struct identifier ignored_any
+        seq tuple tuple_struct map struct identifier
     }
 }
 

@@ -86,6 +86,11 @@ impl Value {
         T::deserialize(self)
     }
 
+    /// The same, where a part that is secret may only be taken as a [`Secret`].
+    pub(crate) fn to_guarded<T: serde::de::DeserializeOwned>(&self) -> Result<T, ValueError> {
+        secret::guarding(true, || T::deserialize(self))
+    }
+
     /// Whether nothing in here is unknown.
     #[must_use]
     pub fn is_known(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, fmt};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Visitor};
 
 /// The name under which a secret announces itself to the engine's own serializer.
 pub(super) const NEWTYPE: &str = "$formwork::Secret";
@@ -25,6 +25,27 @@ pub(super) fn opened<T>(f: impl FnOnce() -> T) -> T {
     }
     let _restore = Restore(OPEN.replace(true));
     f()
+}
+
+thread_local! {
+    /// Whether a secret may be read only where it is taken as one.
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `f` while secrets can be read only as a [`Secret`], or whatever was said before again.
+pub(super) fn guarding<T>(guarded: bool, f: impl FnOnce() -> T) -> T {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            GUARDED.set(self.0);
+        }
+    }
+    let _restore = Restore(GUARDED.replace(guarded));
+    f()
+}
+
+pub(super) fn is_guarded() -> bool {
+    GUARDED.get()
 }
 
 /// A secret of type `T`: encrypted in state, `[secret]` wherever it is shown or serialized.
@@ -79,6 +100,17 @@ impl<T: Serialize> Serialize for Secret<T> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Secret<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        T::deserialize(deserializer).map(Self)
+        struct Inner<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Inner<T> {
+            type Value = T;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a secret")
+            }
+            fn visit_newtype_struct<D: Deserializer<'de>>(self, of: D) -> Result<T, D::Error> {
+                T::deserialize(of)
+            }
+        }
+        // By this name the engine's own deserializer sees that a secret is taken as one.
+        deserializer.deserialize_newtype_struct(NEWTYPE, Inner(std::marker::PhantomData)).map(Self)
     }
 }

@@ -2,14 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
+mod arrivals;
 mod asked;
 mod basics;
 mod bounds;
 mod crash;
 mod document;
 mod drift;
+mod edits;
 mod failure;
 mod hooks;
+mod late_lookups;
 mod left_out;
 mod moves;
 mod order;
@@ -19,6 +22,7 @@ mod policy;
 mod random;
 mod random_targets;
 mod random_unmanaged;
+mod random_waves;
 mod refresh;
 mod replacement;
 mod saved;
@@ -28,4 +32,5 @@ mod unmanaged;
 mod unsaved;
 mod upgrade;
 mod views;
+mod waves;
 mod world;

@@ -9,7 +9,7 @@ use std::{
 
 use formwork_core::{
     ApplyError, BoxFuture, CancelToken, Engine, Event, Live, Scope,
-    state::{Change, Lease, Snapshot, StateError, StateStore},
+    state::{Change, Lease, Snapshot, StackCommit, StateError, StateStore},
     testing::{Fault, MemoryStore, Op, provider},
 };
 use tokio::time::{Instant, sleep};
@@ -111,6 +111,10 @@ impl StateStore for Moody {
     ) -> BoxFuture<'a, Result<u64, StateError>> {
         let commit = self.store.commit(lease, expected, changes);
         Box::pin(self.moody(&self.commits, lease, commit))
+    }
+
+    fn commit_all(&self, commits: Vec<StackCommit>) -> BoxFuture<'_, Result<Vec<u64>, StateError>> {
+        self.store.commit_all(commits)
     }
 }
 
@@ -306,7 +310,11 @@ async fn a_create_that_a_second_signal_drops_is_written_with_that_time() {
     world.cloud.fail(Op::Create, "a", 1, Fault::HangAfter);
     let (token, plan) = (CancelToken::new(), world.plan(one_thing).await);
     let (engine, cancel) = (world.engine(), token.clone());
+    let cloud = world.cloud.clone();
     let signals = async {
+        while cloud.mutations().is_empty() {
+            sleep(Duration::from_millis(1)).await;
+        }
         sleep(Duration::from_millis(50)).await;
         cancel.cancel();
         cancel.cancel();

@@ -178,11 +178,14 @@ impl<'a> Draft<'a> {
                 NodeKind::Lookup { .. } if self.facts.answers.contains_key(&node.address) => None,
                 // It would be, if those who need it were named.
                 NodeKind::Lookup { .. } if self.is_lacking(index) => None,
+                // It is asked by the run, after what it depends on.
+                NodeKind::Lookup { .. } if self.is_chosen(needed) => None,
                 NodeKind::Lookup { .. } => Some(Lack::NotAsked { user }),
+                NodeKind::Decide => None,
                 NodeKind::Resource(_) if self.is_chosen(needed) => None,
                 NodeKind::Resource(of) => self.lack_of(node, of, user),
             };
-            let through = matches!(node.kind, NodeKind::Lookup { .. });
+            let through = matches!(node.kind, NodeKind::Lookup { .. } | NodeKind::Decide);
             if (lack.is_some() && !self.chosen.named.contains(&node.address)) || through {
                 stack.extend(needs(needed));
             }
@@ -318,11 +321,15 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// The rows that are left out and that a plan of the whole stack would remove.
+    /// The rows that are left out, or held back, and that a plan of the whole stack would remove.
     pub(in super::super) fn removable_left_out(&self) -> impl Iterator<Item = &'a Record> + '_ {
         let program = self.program;
-        let records = self.facts.snapshot.records.values().filter(|_| self.is_narrowed());
+        let any = self.is_narrowed() || !self.held.is_empty();
+        let records = self.facts.snapshot.records.values().filter(move |_| any);
         records.filter(move |row| {
+            if self.held.contains(&row.id) {
+                return true;
+            }
             let node = program.by_address.get(&row.address);
             let declared = node.is_some_and(|node| program.graph[*node].kind.name() == row.kind);
             let stays = declared && row.role == Role::Current;

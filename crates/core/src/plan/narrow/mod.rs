@@ -113,6 +113,7 @@ impl Selection {
             version: snapshot.version,
             pins: snapshot.pins.clone(),
             targets: snapshot.targets.clone(),
+            departed: snapshot.departed.clone(),
             exports: snapshot.exports.clone(),
         })
     }

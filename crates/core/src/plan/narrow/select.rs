@@ -38,7 +38,12 @@ impl Narrow {
         }
         let mut addresses = atlas.all();
         if !self.targets.is_empty() {
-            let named = |address: &Address| is_named(address, &self.targets);
+            let undecided: Vec<&Address> = program.undecided().map(|(_, at)| at).collect();
+            let holds = |at: &Address| self.targets.iter().any(|name| name.is_inside(at.as_str()));
+            // To get at what lies in it, it has to be decided.
+            let named = |address: &Address| {
+                is_named(address, &self.targets) || (undecided.contains(&address) && holds(address))
+            };
             addresses.retain(|address| named(address) || replace.contains(address));
         }
         if self.dependents {
@@ -57,7 +62,7 @@ impl Narrow {
         }
         let left_out = self.left_out(&atlas, want);
         addresses.retain(|address| !left_out.contains(address));
-        self.check_left(&addresses, &replace)?;
+        self.check_left(program, &addresses, &replace)?;
         match want {
             // What lives on a host goes with the host.
             Want::Nothing => atlas.spread(&mut addresses, |at| at.recorded_guests.iter()),
@@ -83,10 +88,12 @@ impl Narrow {
     ) -> Result<(), PlanError> {
         let somewhere = |name: &Address| {
             atlas.places.keys().any(|at| *at == name || at.is_inside(name.as_str()))
+                // It may come to be when that is decided.
+                || program.is_undecided(name)
         };
         let declared = |name: &Address| {
             let node = program.by_address.get(name).map(|node| program.graph[*node].kind);
-            matches!(node, Some(NodeKind::Resource(_)))
+            matches!(node, Some(NodeKind::Resource(_))) || program.is_undecided(name)
         };
         let narrowed = self.targets.iter().chain(&self.excludes).filter(|name| !somewhere(name));
         let mut unknown: Vec<UnknownAddress> =
@@ -117,11 +124,17 @@ impl Narrow {
     /// Refuses what was asked for by name and can not be, because of what is excluded.
     fn check_left(
         &self,
+        program: &Program,
         addresses: &HashSet<&Address>,
         replace: &[&Address],
     ) -> Result<(), PlanError> {
-        let left =
-            |name: &Address| addresses.iter().any(|at| *at == name || at.is_inside(name.as_str()));
+        let undecided: Vec<&Address> = program.undecided().map(|(_, at)| at).collect();
+        let left = |name: &Address| {
+            addresses.iter().any(|at| {
+                let holds = undecided.contains(at) && name.is_inside(at.as_str());
+                *at == name || at.is_inside(name.as_str()) || holds
+            })
+        };
         let mut nothing: Vec<Address> = self
             .targets
             .iter()
@@ -228,7 +241,7 @@ impl<'a> Atlas<'a> {
     fn ask(&self, program: &'a Program, addresses: &mut HashSet<&'a Address>) {
         let lookup = |address: &Address| {
             let node = program.by_address.get(address).map(|node| program.graph[*node].kind);
-            matches!(node, Some(NodeKind::Lookup { .. }))
+            matches!(node, Some(NodeKind::Lookup { .. } | NodeKind::Decide))
         };
         let mut stack: Vec<&Address> = addresses.iter().copied().collect();
         while let Some(address) = stack.pop() {
@@ -249,7 +262,7 @@ impl<'a> Atlas<'a> {
     ) -> HashSet<&'a Address> {
         let mut users = addresses.clone();
         let declared = |address: &&Address| program.by_address.contains_key(*address);
-        for node in program.graph.node_weights() {
+        for node in program.order.iter().map(|at| &program.graph[*at]) {
             let host = node.options.deleted_with.map(|host| &program.node(host.node).address);
             // A host is declared before what lives on it.
             if host.is_some_and(|host| users.contains(host)) {
@@ -264,7 +277,7 @@ impl<'a> Atlas<'a> {
             while let Some(at) = stack.pop() {
                 for from in program.graph.neighbors_directed(at, Direction::Incoming) {
                     match program.graph[from].kind {
-                        NodeKind::Lookup { .. } => stack.push(from),
+                        NodeKind::Lookup { .. } | NodeKind::Decide => stack.push(from),
                         NodeKind::Resource(_) => {
                             serving.insert(&program.graph[from].address);
                         }

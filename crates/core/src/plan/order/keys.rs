@@ -117,6 +117,12 @@ impl Arrangement<'_> {
         missing
     }
 
+    pub(super) fn held_in_the_way(&self, removals: &[Removal]) -> Vec<ResourceId> {
+        let keys = self.keys(removals);
+        let kept = keys.values().flat_map(in_the_way).filter_map(|(had, _)| had.kept);
+        kept.filter(|row| self.draft.held.contains(row)).collect()
+    }
+
     fn keys(&self, removals: &[Removal]) -> Keys<'_> {
         let draft = self.draft;
         let records = &draft.facts.snapshot.records;
@@ -135,9 +141,9 @@ impl Arrangement<'_> {
             let row = records.get(&decision.id);
             let held = row.and_then(|row| self.key_of(row, schema));
             let wanted = self.wanted_key(node, decision, row, schema);
-            if !draft.is_chosen(NodeIndex::new(node)) {
+            if draft.waits[node] || !draft.is_chosen(NodeIndex::new(node)) {
                 // It has what it has, whatever the program wants for it.
-                let lets_go = held != wanted;
+                let lets_go = held != wanted && !draft.waits[node];
                 if let (Some((key, block)), Some(row)) = (held, row) {
                     let hands = keys.entry(key).or_default().entry(block).or_default();
                     hands.had += 1;

@@ -21,6 +21,7 @@ use self::{
 use super::{
     Action, Missing, Observation, PlanError, Reason, Step, StepId,
     decide::{Decision, Draft},
+    late::Asked,
     removals::Removal,
 };
 use crate::{
@@ -58,6 +59,14 @@ pub(super) fn holders_left_out(draft: &Draft<'_>, removals: &[Removal]) -> Vec<M
     arrangement.forward();
     arrangement.removals(&Users::of_all(draft.facts), removals);
     arrangement.holders_left_out(removals)
+}
+
+/// The rows that are held back and have a unique value that a step takes.
+pub(super) fn held_in_the_way(draft: &Draft<'_>, removals: &[Removal]) -> Vec<ResourceId> {
+    let mut arrangement = Arrangement::new(draft);
+    arrangement.forward();
+    arrangement.removals(&Users::of_all(draft.facts), removals);
+    arrangement.held_in_the_way(removals)
 }
 
 pub(super) fn arrange(
@@ -119,9 +128,10 @@ impl Arrangement<'_> {
     /// what it would have waited for; where that is a lot, through a join.
     fn forward(&mut self) {
         let program = self.draft.program;
-        let mut frontiers: Vec<Vec<StepId>> = Vec::with_capacity(self.draft.decisions.len());
-        for (node, decision) in self.draft.decisions.iter().enumerate() {
-            let index = NodeIndex::new(node);
+        let mut frontiers: Vec<Vec<StepId>> = vec![Vec::new(); self.draft.decisions.len()];
+        for index in program.order.iter().copied() {
+            let node = index.index();
+            let decision = &self.draft.decisions[node];
             let mut before: Vec<StepId> = program
                 .graph
                 .neighbors_directed(index, Direction::Incoming)
@@ -130,6 +140,7 @@ impl Arrangement<'_> {
             before.sort_unstable();
             before.dedup();
             let step = match decision {
+                None => self.draft.asked[node].as_ref().map(|asked| self.push_asked(node, asked)),
                 Some(decision) if decision.action.is_some() => {
                     Some(self.push_forward(node, decision))
                 }
@@ -144,9 +155,9 @@ impl Arrangement<'_> {
                 Some(step) => {
                     self.steps[step.index()].after = before;
                     self.of_node[node] = Some(step);
-                    frontiers.push(vec![step]);
+                    frontiers[node] = vec![step];
                 }
-                None => frontiers.push(before),
+                None => frontiers[node] = before,
             }
         }
     }
@@ -155,7 +166,7 @@ impl Arrangement<'_> {
         let declared = &self.draft.program.graph[NodeIndex::new(node)];
         let (kind, group, seconds) = match declared.kind {
             NodeKind::Resource(of) => (of.kind, of.group, of.seconds),
-            NodeKind::Lookup { kind, .. } => (kind, Group::Other, 0),
+            other => (other.name(), Group::Other, 0),
         };
         let action = decision.action.unwrap_or(Action::Join);
         let step = Step {
@@ -180,6 +191,19 @@ impl Arrangement<'_> {
         };
         let weight = if matches!(action, Action::Record) { 0 } else { u64::from(seconds) };
         self.push(step, weight)
+    }
+
+    fn push_asked(&mut self, node: usize, asked: &Asked) -> StepId {
+        let declared = &self.draft.program.graph[NodeIndex::new(node)];
+        let mut step =
+            self.blank(ResourceId::derive(&self.draft.facts.seed, u64::MAX), Action::Ask);
+        step.address = declared.address.clone();
+        step.kind = declared.kind.name().to_owned();
+        step.provider.clone_from(&asked.provider);
+        step.reasons.clone_from(&asked.reasons);
+        step.inputs = self.draft.inputs[node].clone();
+        step.declared_at = declared.declared_at.to_string();
+        self.push(step, 1)
     }
 
     fn observed(&self, decision: &Decision) -> Option<Seen> {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::{
     identity::{ResourceId, Seed},
-    state::{Change, Lease, Snapshot, StateError},
+    state::{Change, Lease, Snapshot, StackCommit, StateError},
 };
 
 const PLACE: &str = "memory";
@@ -84,22 +84,25 @@ impl World {
         }
     }
 
-    /// Writes and syncs, or does as it was told to fail.
-    pub(super) fn commit(
-        &mut self,
-        lease: &Lease,
-        expected: u64,
-        changes: Vec<Change>,
-    ) -> Result<u64, StateError> {
-        let fenced = || StateError::Fenced { stack: lease.stack.clone() };
-        let stack = self.stacks.get_mut(&lease.stack).ok_or_else(fenced)?;
-        let held = stack.held.as_ref().filter(|held| held.token == lease.token);
-        if held.is_none_or(|held| held.until <= Instant::now()) {
-            return Err(fenced());
+    /// Writes and syncs all of it or nothing, or does as it was told to fail.
+    pub(super) fn commit(&mut self, commits: Vec<StackCommit>) -> Result<Vec<u64>, StateError> {
+        let mut names = BTreeSet::new();
+        for StackCommit { lease, .. } in &commits {
+            if !names.insert(lease.stack.clone()) {
+                return Err(StateError::Twice { stack: lease.stack.clone() });
+            }
+            let held = self.stacks.get(&lease.stack).and_then(|stack| stack.held.as_ref());
+            let held = held.filter(|held| held.token == lease.token);
+            if held.is_none_or(|held| held.until <= Instant::now()) {
+                return Err(StateError::Fenced { stack: lease.stack.clone() });
+            }
         }
-        let found = stack.written.version;
-        if found != expected {
-            return Err(StateError::Stale { stack: lease.stack.clone(), expected, found });
+        for StackCommit { lease, expected, .. } in &commits {
+            let found = self.stacks.get(&lease.stack).map_or(0, |stack| stack.written.version);
+            if found != *expected {
+                let (stack, expected) = (lease.stack.clone(), *expected);
+                return Err(StateError::Stale { stack, expected, found });
+            }
         }
         self.tried += 1;
         if self.fail.contains(&self.tried) {
@@ -109,9 +112,14 @@ impl World {
                 message: format!("commit {} was told to fail", self.tried),
             });
         }
-        changes.iter().cloned().for_each(|change| stack.written.apply(change));
-        stack.written.version += 1;
-        stack.log.push(changes);
+        let mut versions = Vec::with_capacity(commits.len());
+        for StackCommit { lease, changes, .. } in commits {
+            let stack = self.stacks.entry(lease.stack).or_default();
+            changes.iter().cloned().for_each(|change| stack.written.apply(change));
+            stack.written.version += 1;
+            stack.log.push(changes);
+            versions.push(stack.written.version);
+        }
         if !self.forget.contains(&self.tried) {
             // A sync is of the whole medium: it makes an earlier, forgotten one good.
             self.stacks.values_mut().for_each(|stack| stack.synced = stack.log.len());
@@ -125,7 +133,7 @@ impl World {
             }
             _ => {}
         }
-        Ok(expected + 1)
+        Ok(versions)
     }
 }
 
