@@ -10,6 +10,7 @@
 
 pub mod autoscaling;
 mod check;
+mod child;
 mod cidr;
 mod client;
 pub mod ec2;
@@ -23,6 +24,8 @@ mod retry;
 mod tags;
 #[doc(hidden)]
 pub mod testing;
+#[cfg(test)]
+mod unmanaged_tests;
 mod wait;
 
 pub use client::Clients;

@@ -104,6 +104,9 @@ impl Provider for Aws {
     fn lookup(&self, kind: &str) -> Option<&dyn LookupHandler> {
         self.registry.lookup(kind)
     }
+    fn child_kinds(&self) -> Vec<&'static str> {
+        self.registry.child_kinds()
+    }
     fn target(&self) -> Value {
         Provider::target(&*self.registry)
     }

@@ -26,8 +26,8 @@ use crate::{
     identity::{Address, ResourceId, Seed},
     panics::{bug, caught_now},
     plan::{
-        Action, Arrivals, Facts, Imports, Move, Moves, Narrow, Observation, Plan, PlanData,
-        PlanError, RefreshMode, Selection, Want, arrive, compute, departed, follow,
+        Action, Arrivals, Children, Facts, Imports, Move, Moves, Narrow, Observation, Plan,
+        PlanData, PlanError, RefreshMode, Selection, Want, arrive, compute, departed, follow,
     },
     policy::{Exemption, Policy, judge},
     provider::{BoxFuture, Provider},
@@ -308,6 +308,7 @@ struct Gathered {
     recovery: Recovery,
     observed: HashMap<ResourceId, Observation>,
     readiness: HashMap<ResourceId, Readiness>,
+    children: Children,
     answers: HashMap<Address, Pin>,
     moves: Moves,
     imports: Imports,
@@ -486,6 +487,7 @@ impl PlanRequest<'_> {
                     recovery: recovery.clone(),
                     observed: HashMap::new(),
                     readiness: HashMap::new(),
+                    children: Children::default(),
                     answers: answers.clone(),
                     moves: moves.clone(),
                     imports: Imports::default(),
@@ -513,6 +515,15 @@ impl PlanRequest<'_> {
                 gatherer.observe(&snapshot, &|record| chosen(record) && unseen(record)).await?
             }
         };
+        let there = |record: &Record| match refresh {
+            RefreshMode::List => {
+                matches!(observed.get(&record.id), Some(Observation::There(_)))
+            }
+            RefreshMode::Minimal | RefreshMode::None => chosen(record),
+        };
+        let looks = refresh == RefreshMode::List;
+        let mut children = gatherer.children(&snapshot, &there, looks).await?;
+        gatherer.going_children(&snapshot, &recovery.going, &mut children);
         for id in &recovery.deleting {
             observed.insert(*id, Observation::Gone);
         }
@@ -546,6 +557,7 @@ impl PlanRequest<'_> {
             recovery,
             observed,
             readiness,
+            children,
             answers,
             moves,
             imports,
@@ -663,6 +675,7 @@ impl PlanRequest<'_> {
             uncertain: gathered.recovery.uncertain,
             retried: gathered.recovery.retried,
             deleting: gathered.recovery.deleting,
+            children: gathered.children,
             answers: gathered.answers,
             ask_again: self.again,
             ask_existing: self.asks_anew().existing,

@@ -11,6 +11,7 @@ extern crate self as formwork_core;
 
 mod apply;
 mod check;
+mod child;
 mod declare;
 pub mod docs;
 mod engine;
@@ -36,6 +37,7 @@ pub use apply::{
     Skipped, StepInfo,
 };
 pub use check::{Check, Target};
+pub use child::{Child, Managed, Parent, SeenChild};
 pub use declare::{
     Component, Declaration, DeclareError, Options, Problem, Reference, ResourceRef, Scope, Site,
     Timeouts, WithOptions,
@@ -48,9 +50,9 @@ pub use hook::{ErrorAction, FailedHook, HookCall, HookPoint, MissingHook};
 pub use identity::{Address, Identity, ParseIdError, ResourceId, Seed};
 pub use output::{Input, Output, all, json, zip};
 pub use plan::{
-    Action, Cause, Decided, Drift, FieldChange, KeptInUse, Lack, Missing, Move, Narrowed,
-    Observation, Plan, PlanData, PlanError, PlanSource, Reason, Recovered, RefreshMode, Step,
-    StepId, Summary, Takeover, Undecided, UnknownAddress,
+    Action, Cause, Decided, Drift, DriftView, Fate, FieldChange, KeptInUse, Lack, Missing, Move,
+    Narrowed, Observation, Plan, PlanData, PlanError, PlanSource, Reason, Recovered, RefreshMode,
+    Standing, Step, StepId, Summary, Takeover, Undecided, UnknownAddress, Unmanaged,
 };
 pub use policy::{
     Deferred, Fix, Found, Level, OnUnknown, PlannedStack, Policy, Remediation,

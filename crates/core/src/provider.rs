@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     check::Check,
+    child::{Managed, Parent, SeenChild},
     declare::Options,
     identity::Identity,
     plan::mark_outputs,
@@ -215,6 +216,18 @@ pub trait Handler: Send + Sync {
         identity: &'a Identity,
         known: &'a Seen,
     ) -> BoxFuture<'a, Result<(), ProviderError>>;
+    /// See [`Lifecycle::PARENTS`].
+    fn parents(&self) -> &'static [Parent] {
+        &[]
+    }
+    /// See [`Lifecycle::list_children`].
+    fn list_children<'a>(
+        &'a self,
+        parents: &'a [Managed<'a>],
+    ) -> BoxFuture<'a, Result<Vec<SeenChild>, ProviderError>> {
+        let _ = parents;
+        Box::pin(async { Ok(Vec::new()) })
+    }
     /// See [`Lifecycle::validate`].
     fn validate(&self, check: &mut Check<'_>);
     /// Says what is wrong with outputs that a verb reported: a record of them must be readable by the
@@ -248,6 +261,10 @@ pub trait Provider: Send + Sync {
     fn handler(&self, kind: &str) -> Option<&dyn Handler>;
     /// The handler of the lookup `kind`, if this provider has one.
     fn lookup(&self, kind: &str) -> Option<&dyn LookupHandler>;
+    /// The types that have [`Handler::parents`]: what is looked for where nobody declares it.
+    fn child_kinds(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
     /// Where it points, such as account, region and endpoint; never credentials.
     fn target(&self) -> Value;
     /// How long after a create the service may not show the object yet. Only after it is an object
@@ -333,6 +350,10 @@ impl<C: Send + Sync + 'static> Provider for Registry<C> {
     }
     fn lookup(&self, kind: &str) -> Option<&dyn LookupHandler> {
         self.lookups.get(kind).map(AsRef::as_ref)
+    }
+    fn child_kinds(&self) -> Vec<&'static str> {
+        let children = self.handlers.iter().filter(|(_, handler)| !handler.parents().is_empty());
+        children.map(|(kind, _)| *kind).collect()
     }
     fn target(&self) -> Value {
         self.target.clone()
@@ -512,6 +533,24 @@ impl<R: Lifecycle> Handler for Typed<R> {
         known: &'a Seen,
     ) -> BoxFuture<'a, Result<(), ProviderError>> {
         Box::pin(async move { R::claim(&self.context(identity), &Self::known(known)?).await })
+    }
+
+    fn parents(&self) -> &'static [Parent] {
+        R::PARENTS
+    }
+
+    fn list_children<'a>(
+        &'a self,
+        parents: &'a [Managed<'a>],
+    ) -> BoxFuture<'a, Result<Vec<SeenChild>, ProviderError>> {
+        Box::pin(async move {
+            let children = R::list_children(&self.client, parents).await?;
+            let seen = children.into_iter().map(|child| {
+                let seen = Self::seen(&child.observed)?;
+                Ok(SeenChild { seen, owner: child.owner, goes_along: child.goes_along })
+            });
+            seen.collect()
+        })
     }
 
     fn validate(&self, check: &mut Check<'_>) {

@@ -10,6 +10,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     check::Check,
+    child::{Child, Managed, Parent},
     declare::ResourceRef,
     identity::Identity,
     provider::{ErrorKind, ProviderError},
@@ -187,6 +188,25 @@ pub trait Lifecycle: Resource {
     ) -> impl Future<Output = Result<(), ProviderError>> + Send {
         let _ = (cx, known);
         async { Ok(()) }
+    }
+
+    /// The types whose objects this type's objects belong to; none, unless a type says so.
+    ///
+    /// A plan that looks at everything asks [`Self::list_children`] for what belongs to the objects
+    /// that are managed, and reports what no row has ([`Unmanaged`](crate::Unmanaged)).
+    const PARENTS: &'static [Parent] = &[];
+
+    /// Looks for all objects of this type that belong to `parents`, which are of the types in
+    /// [`Self::PARENTS`], in as few calls as the API allows. Must only read.
+    ///
+    /// What the cloud makes by itself, such as a local route, is not told, nor is what a parent
+    /// declares inline. A parent that is gone has no children.
+    fn list_children(
+        client: &Self::Client,
+        parents: &[Managed<'_>],
+    ) -> impl Future<Output = Result<Vec<Child<Self>>, ProviderError>> + Send {
+        let _ = (client, parents);
+        async { Ok(Vec::new()) }
     }
 
     /// Reports what is wrong with a declaration, before anything is done. Unknown fields are absent.

@@ -2,18 +2,20 @@
 
 use aws_sdk_ec2::types;
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle, Observed,
-    Outputs, ProviderError, Resource,
+    Changes, Check, Child, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle,
+    Managed, Observed, Outputs, Parent, ProviderError, Resource,
 };
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    route_table::{self, RouteTableId},
+    route_table::{self, RouteTable, RouteTableId},
     route_target::{RouteTarget, with_target},
 };
 use crate::{
-    check, cidr,
+    check,
+    child::of_kind,
+    cidr,
     client::Clients,
     error::{Named, unless_absent},
     retry::while_unseen,
@@ -150,6 +152,23 @@ impl Lifecycle for Route {
         Ok(Deletion::Done)
     }
 
+    const PARENTS: &'static [Parent] =
+        &[Parent::new(RouteTable::TYPE.kind, "route_table_id").goes_along()];
+
+    async fn list_children(
+        clients: &Clients,
+        parents: &[Managed<'_>],
+    ) -> Result<Vec<Child<Self>>, ProviderError> {
+        let tables = of_kind(parents, RouteTable::TYPE.kind);
+        let tables = route_table::some(clients, "route-table-id", tables).await?;
+        let of = |table: &types::RouteTable| -> Vec<Child<Self>> {
+            let id = table.route_table_id().unwrap_or_default();
+            let routes = table.routes().iter().filter(|route| is_made_by_hand(route));
+            routes.filter_map(|route| Some(Child::new(child(id, route)?))).collect()
+        };
+        Ok(tables.iter().flat_map(of).collect())
+    }
+
     fn validate(check: &mut Check<'_>) {
         let what = "is the route of the same table for the same destination";
         check::only_one(check, &["route_table_id", "destination"], what);
@@ -250,6 +269,30 @@ fn observe(table: &types::RouteTable, declared: &Route) -> Option<Observed<Route
         route_table_id: declared.route_table_id.clone(),
         destination: destination.to_owned(),
         target: RouteTarget::of(route, Some(&declared.target))?,
+    };
+    let outputs = outputs(&inputs);
+    Some(Observed { inputs, outputs })
+}
+
+/// Whether somebody made it by `CreateRoute`: neither the local route of the VPC's own blocks, nor one
+/// that a gateway propagates, nor one that a gateway endpoint put there for its prefix list
+/// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Route.html>).
+fn is_made_by_hand(route: &types::Route) -> bool {
+    let endpoint = route.gateway_id().is_some_and(|id| id.starts_with("vpce-"))
+        && route.destination_prefix_list_id().is_some();
+    route.origin() == Some(&types::RouteOrigin::CreateRoute) && !endpoint
+}
+
+/// A route of the table `id` that may be nobody's.
+fn child(id: &str, route: &types::Route) -> Option<Observed<Route>> {
+    let destination = route
+        .destination_cidr_block()
+        .or(route.destination_ipv6_cidr_block())
+        .or(route.destination_prefix_list_id())?;
+    let inputs = Route {
+        route_table_id: id.into(),
+        destination: destination.to_owned(),
+        target: RouteTarget::of(route, None)?,
     };
     let outputs = outputs(&inputs);
     Some(Observed { inputs, outputs })

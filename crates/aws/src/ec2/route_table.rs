@@ -2,17 +2,18 @@
 
 use aws_sdk_ec2::types;
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle, Observed,
-    Outputs, ProviderError, Resource,
+    Changes, Check, Child, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle,
+    Managed, Observed, Outputs, Parent, ProviderError, Resource,
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
     describe::{by_id, describe, ids},
-    vpc::VpcId,
+    vpc::{Vpc, VpcId},
 };
 use crate::{
     Arn, check,
+    child::of_kind,
     client::Clients,
     error::{Named, incomplete, unless_absent},
     id::id_type,
@@ -153,6 +154,24 @@ impl Lifecycle for RouteTable {
         });
         unless_absent(deleted.await)?;
         Ok(Deletion::Done)
+    }
+
+    const PARENTS: &'static [Parent] = &[Parent::new(Vpc::TYPE.kind, "vpc_id")];
+
+    async fn list_children(
+        clients: &Clients,
+        parents: &[Managed<'_>],
+    ) -> Result<Vec<Child<Self>>, ProviderError> {
+        let found = some(clients, "vpc-id", of_kind(parents, Vpc::TYPE.kind)).await?;
+        // Every VPC has one that is its main table, which goes with it.
+        let main = |table: &&types::RouteTable| {
+            table.associations().iter().any(|association| association.main() == Some(true))
+        };
+        let child = |table: &types::RouteTable| {
+            let owner = tags::owner(table.tags());
+            Ok(Child::new(observe(clients, table, None)?).owned_by(owner))
+        };
+        found.iter().filter(|table| !main(table)).map(child).collect()
     }
 
     fn validate(check: &mut Check<'_>) {

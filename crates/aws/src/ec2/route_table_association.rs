@@ -2,17 +2,18 @@
 
 use aws_sdk_ec2::types;
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle, Observed,
-    Outputs, ProviderError, Resource, Settled,
+    Changes, Check, Child, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle,
+    Managed, Observed, Outputs, Parent, ProviderError, Resource, Settled,
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
-    route_table::{self, RouteTableId},
-    subnet::SubnetId,
+    route_table::{self, RouteTable, RouteTableId},
+    subnet::{Subnet, SubnetId},
 };
 use crate::{
     check,
+    child::of_kind,
     client::Clients,
     error::{Named, incomplete, unless_absent},
     retry::while_unseen,
@@ -171,6 +172,26 @@ impl Lifecycle for RouteTableAssociation {
         let call = call.association_id(&here.outputs.association_id);
         unless_absent(call.send().await.named("ec2:DisassociateRouteTable"))?;
         Ok(Deletion::Done)
+    }
+
+    const PARENTS: &'static [Parent] = &[
+        Parent::new(RouteTable::TYPE.kind, "route_table_id"),
+        Parent::new(Subnet::TYPE.kind, "subnet_id").goes_along(),
+    ];
+
+    async fn list_children(
+        clients: &Clients,
+        parents: &[Managed<'_>],
+    ) -> Result<Vec<Child<Self>>, ProviderError> {
+        let tables = of_kind(parents, RouteTable::TYPE.kind);
+        let mut tables = route_table::some(clients, "route-table-id", tables).await?;
+        let subnets = of_kind(parents, Subnet::TYPE.kind);
+        tables.extend(route_table::some(clients, BY_SUBNET, subnets).await?);
+        let mut found: Vec<_> =
+            tables.iter().flat_map(types::RouteTable::associations).filter_map(observe).collect();
+        found.sort_by(|a, b| a.outputs.id.cmp(&b.outputs.id));
+        found.dedup_by(|a, b| a.outputs.id == b.outputs.id);
+        Ok(found.into_iter().map(Child::new).collect())
     }
 
     fn validate(check: &mut Check<'_>) {

@@ -2,18 +2,19 @@
 
 use aws_sdk_ec2::types;
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle, Observed,
-    Outputs, ProviderError, Resource, Settled,
+    Changes, Check, Child, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle,
+    Managed, Observed, Outputs, Parent, ProviderError, Resource, Settled,
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
     dependents,
     describe::{by_id, describe, filter, ids},
-    vpc::VpcId,
+    vpc::{Vpc, VpcId},
 };
 use crate::{
     Arn, check,
+    child::of_kind,
     client::Clients,
     error::{Named, incomplete},
     id::id_type,
@@ -192,6 +193,27 @@ impl Lifecycle for SecurityGroup {
         .await
     }
 
+    const PARENTS: &'static [Parent] = &[Parent::new(Vpc::TYPE.kind, "vpc_id")];
+
+    async fn list_children(
+        clients: &Clients,
+        parents: &[Managed<'_>],
+    ) -> Result<Vec<Child<Self>>, ProviderError> {
+        let mut groups = some(clients, "vpc-id", of_kind(parents, Vpc::TYPE.kind)).await?;
+        // Every VPC has one of that name, which nobody can delete.
+        groups.retain(|group| group.group_name() != Some("default"));
+        let owner = |id: &str| {
+            let group = groups.iter().find(|group| group.group_id() == Some(id));
+            group.and_then(|group| tags::owner(group.tags())).map(str::to_owned)
+        };
+        let observed = observe(clients, &groups, &[]).await?;
+        let child = |observed: Observed<Self>| {
+            let owner = owner(observed.outputs.id.as_str());
+            Child::new(observed).owned_by(owner)
+        };
+        Ok(observed.into_iter().map(child).collect())
+    }
+
     fn validate(check: &mut Check<'_>) {
         let symbols = "._-:/()#,@[]+=&;{}!$*";
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == ' ' || symbols.contains(c);
@@ -243,14 +265,17 @@ async fn default_egress(
         let pages = call.filters(filter("group-id", chunk)).into_paginator().items().send();
         let rules: Vec<types::SecurityGroupRule> =
             pages.try_collect().await.named("ec2:DescribeSecurityGroupRules")?;
-        found.extend(rules.into_iter().filter(|rule| {
-            rule.is_egress() == Some(true)
-                && rule.ip_protocol() == Some("-1")
-                && (rule.cidr_ipv4() == Some("0.0.0.0/0") || rule.cidr_ipv6() == Some("::/0"))
-                && tags::owner(rule.tags()).is_none()
-        }));
+        found.extend(rules.into_iter().filter(is_default_egress));
     }
     Ok(found)
+}
+
+/// Whether it is one that AWS gives every new group: it lets everything out, and nobody owns it.
+pub(crate) fn is_default_egress(rule: &types::SecurityGroupRule) -> bool {
+    rule.is_egress() == Some(true)
+        && rule.ip_protocol() == Some("-1")
+        && (rule.cidr_ipv4() == Some("0.0.0.0/0") || rule.cidr_ipv6() == Some("::/0"))
+        && tags::owner(rule.tags()).is_none()
 }
 
 async fn remove_default_egress(clients: &Clients, id: &str) -> Result<(), ProviderError> {

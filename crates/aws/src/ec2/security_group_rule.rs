@@ -4,18 +4,19 @@
 
 use aws_sdk_ec2::types;
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Observed, Outputs,
-    ProviderError, Resource,
+    Changes, Check, Child, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Managed,
+    Observed, Outputs, Parent, ProviderError, Resource,
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
     describe::{by_id, describe, ids},
     permission::{self, Permission},
-    security_group::SecurityGroupId,
+    security_group::{SecurityGroup, SecurityGroupId, is_default_egress},
 };
 use crate::{
     Arn,
+    child::of_kind,
     client::Clients,
     error::{Named, incomplete, unless_absent},
     id::id_type,
@@ -183,6 +184,26 @@ macro_rules! direction {
                 let call = call.security_group_rule_ids(known.outputs.id.as_str());
                 unless_absent(call.send().await.named($revoke_name))?;
                 Ok(Deletion::Done)
+            }
+
+            const PARENTS: &'static [Parent] =
+                &[Parent::new(SecurityGroup::TYPE.kind, "security_group_id").goes_along()];
+
+            async fn list_children(
+                clients: &Clients,
+                parents: &[Managed<'_>],
+            ) -> Result<Vec<Child<Self>>, ProviderError> {
+                let groups = of_kind(parents, SecurityGroup::TYPE.kind);
+                let rules = some(clients, "group-id", groups).await?;
+                let own = |rule: &&types::SecurityGroupRule| {
+                    // Those of AWS are an input of the group itself.
+                    rule.is_egress() == Some($egress) && !is_default_egress(rule)
+                };
+                let child = |rule: &types::SecurityGroupRule| {
+                    let owner = tags::owner(rule.tags());
+                    Ok(Child::new(Self::observe(clients, rule, None)?).owned_by(owner))
+                };
+                rules.iter().filter(own).map(child).collect()
             }
 
             fn validate(check: &mut Check<'_>) {

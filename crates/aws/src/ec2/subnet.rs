@@ -2,8 +2,8 @@
 
 use aws_sdk_ec2::types;
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Observed, Outputs,
-    ProviderError, Resource, Settled,
+    Changes, Check, Child, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Managed,
+    Observed, Outputs, Parent, ProviderError, Resource, Settled,
 };
 use serde::{Deserialize, Serialize};
 
@@ -13,10 +13,11 @@ use super::{
     launch::HostnameType,
     subnet_attributes::{self, Attributes},
     subnet_blocks,
-    vpc::VpcId,
+    vpc::{Vpc, VpcId},
 };
 use crate::{
     Arn,
+    child::of_kind,
     client::Clients,
     error::{Named, incomplete},
     id::id_type,
@@ -233,6 +234,20 @@ impl Lifecycle for Subnet {
             call.clone().send().await.named("ec2:DeleteSubnet")
         })
         .await
+    }
+
+    const PARENTS: &'static [Parent] = &[Parent::new(Vpc::TYPE.kind, "vpc_id")];
+
+    async fn list_children(
+        clients: &Clients,
+        parents: &[Managed<'_>],
+    ) -> Result<Vec<Child<Self>>, ProviderError> {
+        let found = some(clients, "vpc-id", of_kind(parents, Vpc::TYPE.kind)).await?;
+        let child = |subnet: &types::Subnet| {
+            let owner = tags::owner(subnet.tags());
+            Ok(Child::new(observe(clients, subnet, None)?).owned_by(owner))
+        };
+        found.iter().map(child).collect()
     }
 
     fn validate(check: &mut Check<'_>) {

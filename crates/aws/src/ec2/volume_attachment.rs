@@ -2,14 +2,15 @@
 
 use aws_sdk_ec2::types;
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle, Observed,
-    Outputs, ProviderError, Resource, Settled,
+    Changes, Check, Child, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle,
+    Managed, Observed, Outputs, Parent, ProviderError, Resource, Settled, value::Value,
 };
 use serde::{Deserialize, Serialize};
 
-use super::{InstanceId, VolumeId, describe::describe, wire::seen};
+use super::{Instance, InstanceId, Volume, VolumeId, describe::describe, wire::seen};
 use crate::{
     check,
+    child::of_kind,
     client::Clients,
     error::{Named, unless_absent},
     wait,
@@ -160,6 +161,29 @@ impl Lifecycle for VolumeAttachment {
         Ok(Deletion::Pending(wait::SHORT))
     }
 
+    const PARENTS: &'static [Parent] = &[
+        Parent::new(Instance::TYPE.kind, "instance_id").goes_along(),
+        Parent::new(Volume::TYPE.kind, "volume_id"),
+    ];
+
+    async fn list_children(
+        clients: &Clients,
+        parents: &[Managed<'_>],
+    ) -> Result<Vec<Child<Self>>, ProviderError> {
+        let machines = of_kind(parents, Instance::TYPE.kind);
+        let mut found: Vec<types::Volume> = describe!(
+            clients,
+            describe_volumes,
+            "ec2:DescribeVolumes",
+            "attachment.instance-id",
+            machines
+        );
+        found.extend(volumes(clients, of_kind(parents, Volume::TYPE.kind)).await?);
+        let attachments = found.iter().flat_map(types::Volume::attachments);
+        let children = attachments.filter(|it| stays(it) && !came_along(it, parents));
+        Ok(children.filter_map(|it| Some(Child::new(observe(&of_sdk(it)?)))).collect())
+    }
+
     fn validate(check: &mut Check<'_>) {
         check::id(check, "volume_id", "vol");
         check::id(check, "instance_id", "i");
@@ -200,6 +224,32 @@ fn of<'v>(
         it.instance_id.as_deref() == Some(inputs.instance_id.as_str())
             && it.device.as_deref() == Some(inputs.device_name.as_str())
             && it.state != Some(State::Detached)
+    })
+}
+
+/// Whether it is of a disk that the machine was launched with, or that goes with it: such disks are
+/// the machine's own, as `root_block_device` and `block_devices` are.
+fn came_along(attachment: &types::VolumeAttachment, parents: &[Managed<'_>]) -> bool {
+    let machine = attachment.instance_id.as_deref().unwrap_or_default();
+    let is_it = |parent: &&Managed<'_>| parent.kind == Instance::TYPE.kind && parent.id == machine;
+    let machine = parents.iter().find(is_it);
+    let text = |value: &Value, field: &str| {
+        value.get(field).and_then(|text| text.as_str()).map(str::to_owned)
+    };
+    let root = machine.and_then(|machine| text(machine.outputs, "root_volume_id"));
+    let disks = machine.and_then(|machine| machine.inputs.get("block_devices"));
+    let declared = |disk: &Value| text(disk, "device_name") == attachment.device;
+    attachment.delete_on_termination() == Some(true)
+        || (root.is_some() && root == attachment.volume_id)
+        || matches!(disks, Some(Value::List(disks)) if disks.iter().any(declared))
+}
+
+fn of_sdk(attachment: &types::VolumeAttachment) -> Option<VolumeAttachment> {
+    Some(VolumeAttachment {
+        volume_id: attachment.volume_id()?.into(),
+        instance_id: attachment.instance_id()?.into(),
+        device_name: attachment.device()?.to_owned(),
+        force_detach: false,
     })
 }
 
@@ -248,7 +298,7 @@ fn observe(inputs: &VolumeAttachment) -> Observed<VolumeAttachment> {
 mod tests {
     use super::*;
     use crate::{
-        ec2::{Instance, Volume, VolumeType, fixture::site},
+        ec2::{VolumeType, fixture::site},
         testing::{dies, lives, ready},
     };
 

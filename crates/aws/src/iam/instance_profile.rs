@@ -2,17 +2,18 @@
 
 use aws_sdk_iam::types;
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle, Observed,
-    Outputs, ProviderError, Resource, Settled,
+    Changes, Check, Child, Context, CreateError, Deletion, ErrorKind, FoundBy, Identity, Known,
+    Lifecycle, Managed, Observed, Outputs, Parent, ProviderError, Resource, Settled,
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
     entity::{each, if_there, is_ours, made_before, seen_tags, sent_tags, settled, update_tags},
     name::{check_name, check_path, check_tags},
-    role::{RoleName, root},
+    role::{FORCE, Role, RoleName, root},
 };
 use crate::{
+    child::says,
     client::Clients,
     error::{Named, incomplete, unless_absent},
     id::Arn,
@@ -176,6 +177,32 @@ impl Lifecycle for InstanceProfile {
         });
         unless_absent(result.await)?;
         Ok(Deletion::Done)
+    }
+
+    const PARENTS: &'static [Parent] = &[Parent::new(Role::TYPE.kind, "role").told_only()];
+
+    async fn list_children(
+        clients: &Clients,
+        parents: &[Managed<'_>],
+    ) -> Result<Vec<Child<Self>>, ProviderError> {
+        let found = each(parents, |role| async move {
+            let call = clients.iam().list_instance_profiles_for_role().role_name(role.id);
+            let found = call.into_paginator().items().send().try_collect().await;
+            let found: Vec<types::InstanceProfile> =
+                if_there(found.named("iam:ListInstanceProfilesForRole"))?.unwrap_or_default();
+            // A list has no tags.
+            let names: Vec<String> =
+                found.into_iter().map(|profile| profile.instance_profile_name).collect();
+            let profiles = each(&names, |name| get(clients, name)).await?;
+            let child = |profile: types::InstanceProfile| {
+                let owner = profile.tags().iter().find(|tag| tag.key() == Identity::TAG);
+                Child::new(observe(clients, &profile, None))
+                    .owned_by(owner.map(|tag| tag.value.clone()))
+                    .going_along(says(role, FORCE))
+            };
+            Ok(Some(profiles.into_iter().map(child).collect::<Vec<_>>()))
+        });
+        Ok(found.await?.into_iter().flatten().collect())
     }
 
     fn validate(check: &mut Check<'_>) {

@@ -81,6 +81,9 @@ pub(super) fn root() -> String {
     "/".to_owned()
 }
 
+/// The input that has a delete take away what others gave the role.
+pub(super) const FORCE: &str = "force_detach";
+
 fn hour() -> u32 {
     3600
 }

@@ -1,8 +1,8 @@
 //! An inline policy of a role: what that one role may do.
 
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle, Observed,
-    Outputs, ProviderError, Resource, Settled,
+    Changes, Check, Child, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle,
+    Managed, Observed, Outputs, Parent, ProviderError, Resource, Settled,
 };
 use serde::{Deserialize, Serialize};
 
@@ -10,9 +10,10 @@ use super::{
     document::{self, DocumentKind, PolicyDocument},
     entity::{each, if_there, made_before, seen_document, settled},
     name::check_name,
-    role::RoleName,
+    role::{FORCE, Role, RoleName},
 };
 use crate::{
+    child::says,
     client::Clients,
     error::{Named, unless_absent},
     retry::while_unseen,
@@ -121,6 +122,25 @@ impl Lifecycle for RolePolicy {
         let call = cx.client.iam().delete_role_policy().role_name(role.as_str()).policy_name(name);
         unless_absent(call.send().await.named("iam:DeleteRolePolicy"))?;
         Ok(Deletion::Done)
+    }
+
+    const PARENTS: &'static [Parent] = &[Parent::new(Role::TYPE.kind, "role")];
+
+    async fn list_children(
+        clients: &Clients,
+        parents: &[Managed<'_>],
+    ) -> Result<Vec<Child<Self>>, ProviderError> {
+        let found = each(parents, |role| async move {
+            let call = clients.iam().list_role_policies().role_name(role.id);
+            let names = call.into_paginator().items().send().try_collect().await;
+            let names: Vec<String> =
+                if_there(names.named("iam:ListRolePolicies"))?.unwrap_or_default();
+            let name = RoleName::from(role.id);
+            let policies = each(&names, |policy| get(clients, &name, policy, None)).await?;
+            let child = |policy| Child::new(policy).going_along(says(role, FORCE));
+            Ok(Some(policies.into_iter().map(child).collect::<Vec<_>>()))
+        });
+        Ok(found.await?.into_iter().flatten().collect())
     }
 
     fn validate(check: &mut Check<'_>) {

@@ -3,17 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Observed, Outputs,
-    ProviderError, Resource,
+    Changes, Check, Child, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Managed,
+    Observed, Outputs, Parent, ProviderError, Resource,
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
     entity::{each, if_there},
     name::{check_name, check_policy_arn},
-    role::RoleName,
+    role::{FORCE, Role, RoleName},
 };
 use crate::{
+    child::says,
     client::Clients,
     error::{Named, unless_absent},
     id::Arn,
@@ -121,6 +122,24 @@ impl Lifecycle for RolePolicyAttachment {
         let call = call.role_name(role.as_str()).policy_arn(policy_arn.as_str());
         unless_absent(call.send().await.named("iam:DetachRolePolicy"))?;
         Ok(Deletion::Done)
+    }
+
+    const PARENTS: &'static [Parent] = &[Parent::new(Role::TYPE.kind, "role")];
+
+    async fn list_children(
+        clients: &Clients,
+        parents: &[Managed<'_>],
+    ) -> Result<Vec<Child<Self>>, ProviderError> {
+        let found = each(parents, |role| async move {
+            let name = RoleName::from(role.id);
+            let child = |policy_arn| {
+                let inputs = Self { role: name.clone(), policy_arn };
+                Child::new(observed(&inputs)).going_along(says(role, FORCE))
+            };
+            let attached = attached(clients, &name).await?;
+            Ok(Some(attached.into_iter().map(child).collect::<Vec<_>>()))
+        });
+        Ok(found.await?.into_iter().flatten().collect())
     }
 
     fn validate(check: &mut Check<'_>) {

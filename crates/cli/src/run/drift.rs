@@ -15,9 +15,11 @@ pub(super) async fn run(run: &Run<'_>) -> Result<Exit, CliError> {
     if plan.data().version == 0 {
         return Ok(nothing(run));
     }
-    let drift = &plan.data().drift;
+    let (drift, unmanaged) = (&plan.data().drift, &plan.data().unmanaged);
+    let strangers = view::has_strangers(plan.data());
     if run.console.is_json() {
-        run.console.json_document(&json!({ "stack": plan.stack(), "drift": drift }));
+        let report = json!({ "stack": plan.stack(), "drift": drift, "unmanaged": unmanaged });
+        run.console.json_document(&report);
     } else {
         run.console.human(&view::drift(plan.data(), &run.console.human_layout()));
         if !drift.is_empty() {
@@ -30,14 +32,15 @@ pub(super) async fn run(run: &Run<'_>) -> Result<Exit, CliError> {
             run.hint(&up, if put_back { "to put it back" } else { "to accept it" });
         }
     }
-    let told = run.flags.exit_code && !drift.is_empty();
+    let told = run.flags.exit_code && (!drift.is_empty() || strangers);
     Ok(if told { Exit::Changes } else { Exit::Done })
 }
 
 /// Says that there is nothing that could have drifted.
 fn nothing(run: &Run<'_>) -> Exit {
     if run.console.is_json() {
-        run.console.json_document(&json!({ "stack": run.stack, "drift": [] }));
+        let report = json!({ "stack": run.stack, "drift": [], "unmanaged": [] });
+        run.console.json_document(&report);
     }
     run.console.human(&format!("Nothing to compare: {}.\n", run.no_state()));
     Exit::Done

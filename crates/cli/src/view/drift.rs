@@ -5,19 +5,21 @@ use formwork_core::{Drift, FieldChange, PlanData};
 use super::{
     Layout,
     entry::{self, Entry},
-    plan::puts_back,
     text::natural,
+    unmanaged::{has_strangers, unmanaged},
 };
 
-/// The report as a page: what the plan puts back, and what it accepts.
+/// The report as a page: each place from all sides, and what becomes of it.
 pub(crate) fn drift(plan: &PlanData, layout: &Layout) -> String {
+    let unmanaged = unmanaged(plan, layout);
     if plan.drift.is_empty() {
-        return "No drift.\n".to_owned();
+        return if has_strangers(plan) { unmanaged } else { format!("{unmanaged}No drift.\n") };
     }
-    // A plan that only refreshes does not know what `up` would do about it.
-    let accepted =
-        |drift: &Drift, field: &FieldChange| !plan.refresh_only && !puts_back(plan, drift, field);
-    entry::page(&entries(&plan.drift, accepted, layout), layout)
+    let mut drift: Vec<&Drift> = plan.drift.iter().collect();
+    drift.sort_by_key(|drift| natural(drift.address.as_str()));
+    let entries: Vec<Entry> = drift.into_iter().map(Entry::of_all_sides).collect();
+    let entries = if layout.verbose { entries } else { entry::collapsed(entries) };
+    format!("{}{unmanaged}", entry::page(&entries, layout))
 }
 
 /// An entry per object, sorted; one for all that are alike. Fields that are `accepted` say so.

@@ -1,10 +1,14 @@
 //! One entry of a plan or a drift report: a resource, what happens to it, and its fields.
 
-use formwork_core::{Action, Cause, Drift, FieldChange, Reason, ResourceType, Step, value::Value};
+use formwork_core::{
+    Action, Cause, Drift, DriftView, FieldChange, Reason, ResourceType, Standing, Step, Unmanaged,
+    state::Role, value::Value,
+};
 
 use super::{
     Layout,
     alike::{self, Text, Texts, VARIOUS},
+    table::table,
     text::{folded, padded, plain, truncated, width},
     value::{both_shown, leaves, pair, shown},
 };
@@ -18,6 +22,8 @@ pub(super) struct Field {
     note: String,
     /// Whether the new value is not known yet, so that the old one says little.
     unknown: bool,
+    /// What the program wants, where that is told beside the two.
+    wanted: Option<String>,
 }
 
 /// One resource.
@@ -65,6 +71,39 @@ impl Field {
         Self::new(change, notes)
     }
 
+    /// A place that drifted, from all sides.
+    fn seen_from_all_sides(view: &DriftView) -> Self {
+        let (old, new) = both_shown(&view.left, &view.found);
+        let mut notes = vec![match view.standing {
+            Standing::PutBack => "`up` puts it back",
+            Standing::DoneAlready => "done already: the program wants it so by now",
+            Standing::Accepted => "not set by the program: `up` accepts it",
+            Standing::Open => "the program's value is known only after apply",
+            Standing::Goes => "the object goes",
+            _ => "",
+        }];
+        let differ = view.wanted.as_ref().is_some_and(|wanted| *wanted != view.left);
+        if view.standing == Standing::PutBack && differ {
+            notes[0] = "`up` makes it what the program wants by now";
+        }
+        if old == new && view.left.has_secret() {
+            notes.push("another secret");
+        }
+        notes.retain(|note| !note.is_empty());
+        let wanted = match &view.wanted {
+            Some(wanted) => shown(wanted),
+            None => "(not asked)".to_owned(),
+        };
+        Self {
+            path: plain(&view.path.to_string()).into_owned(),
+            old,
+            new,
+            note: notes.join(", "),
+            unknown: false,
+            wanted: Some(wanted),
+        }
+    }
+
     fn new(change: &FieldChange, mut notes: Vec<&str>) -> Self {
         let (old, new) = both_shown(&change.old, &change.new);
         if old == new && change.old.has_secret() {
@@ -76,6 +115,7 @@ impl Field {
             new,
             note: notes.join(", "),
             unknown: change.new == Value::Unknown,
+            wanted: None,
         }
     }
 
@@ -83,13 +123,16 @@ impl Field {
     fn texts(&self, own: &str) -> Texts {
         let text = |text: &str| Text::without(text, own);
         let old = if self.unknown { Text::own(self.old.clone()) } else { text(&self.old) };
-        vec![self.path.clone().into(), old, text(&self.new), self.note.clone().into()]
+        let wanted = self.wanted.as_deref().unwrap_or_default();
+        vec![self.path.clone().into(), old, text(&self.new), self.note.clone().into(), text(wanted)]
     }
 
     /// This field with the texts of its family.
     fn with_texts(&self, texts: &mut impl Iterator<Item = String>) -> Self {
         let mut next = || texts.next().unwrap_or_default();
-        Self { path: next(), old: next(), new: next(), note: next(), unknown: self.unknown }
+        let (path, old, new, note, wanted) = (next(), next(), next(), next(), next());
+        let wanted = self.wanted.is_some().then_some(wanted);
+        Self { path, old, new, note, unknown: self.unknown, wanted }
     }
 }
 
@@ -111,6 +154,13 @@ impl Entry {
             why.retain(|why| *why != Reason::Destroy.to_string());
         }
         let new = step.action == Action::Create && step.changes.is_empty();
+        let (inputs, hidden) = match step.observed.as_ref().filter(|_| step.is_of_unmanaged()) {
+            // Nothing else says what it is that goes.
+            Some(seen) => (leaves(&seen.inputs), seen.inputs.to_string()),
+            None if new && layout.verbose => (leaves(&step.inputs), step.inputs.to_string()),
+            None if new => (Vec::new(), step.inputs.to_string()),
+            None => (Vec::new(), String::new()),
+        };
         Self {
             sign: step.symbol(),
             address: step.address.to_string(),
@@ -119,8 +169,8 @@ impl Entry {
             summary: if new { summary(&step.inputs, types(&step.kind)) } else { String::new() },
             fields: step.changes.iter().map(Field::planned).collect(),
             id: String::new(),
-            inputs: if new && layout.verbose { leaves(&step.inputs) } else { Vec::new() },
-            hidden: if new { step.inputs.to_string() } else { String::new() },
+            inputs,
+            hidden,
             count: 1,
         }
     }
@@ -141,6 +191,40 @@ impl Entry {
             id: plain(&drift.physical_id).into_owned(),
             inputs: Vec::new(),
             hidden: String::new(),
+            count: 1,
+        }
+    }
+
+    /// An entry of a drift report that tells all sides.
+    pub(super) fn of_all_sides(drift: &Drift) -> Self {
+        let mut why = Vec::new();
+        if drift.role == Role::Deposed {
+            why.push("an old object, which is still to be deleted");
+        } else if !drift.declared {
+            why.push("no longer declared");
+        }
+        if drift.gone {
+            why.push("gone");
+        }
+        Self {
+            why: why.join("; "),
+            fields: drift.views.iter().map(Field::seen_from_all_sides).collect(),
+            ..Self::of_drift(drift, |_| false)
+        }
+    }
+
+    /// What nobody declares: what it is, for nothing else says so.
+    pub(super) fn of_unmanaged(child: &Unmanaged, why: String) -> Self {
+        Self {
+            sign: "!",
+            address: child.address().to_string(),
+            kind: child.kind.clone(),
+            why: plain(&why).into_owned(),
+            summary: String::new(),
+            fields: Vec::new(),
+            id: plain(&child.physical_id).into_owned(),
+            inputs: leaves(&child.inputs),
+            hidden: child.inputs.to_string(),
             count: 1,
         }
     }
@@ -255,7 +339,11 @@ fn lines(entry: &Entry, (longest, kinds): (usize, usize), layout: &Layout) -> St
             page.push_str(&folded(&facts, 6, layout.width));
         }
     }
-    page.push_str(&field_lines(&entry.fields, layout));
+    if entry.fields.iter().any(|field| field.wanted.is_some()) {
+        page.push_str(&sides(&entry.fields, layout));
+    } else {
+        page.push_str(&field_lines(&entry.fields, layout));
+    }
     page.push_str(&input_lines(&entry.inputs, layout));
     page
 }
@@ -267,6 +355,24 @@ const LONG: usize = 120;
 
 /// So many columns for two values are enough to see what differs.
 const ENOUGH: usize = 40;
+
+/// Fields from all sides, as a table; where that is too wide, one side under the other.
+fn sides(fields: &[Field], layout: &Layout) -> String {
+    let fields = if layout.verbose { fields.to_vec() } else { alike_fields(fields) };
+    let cut = |text: String| if layout.verbose { text } else { truncated(&text, LONG) };
+    let row = |field: Field| {
+        let wanted = field.wanted.unwrap_or_default();
+        [field.path, cut(wanted), cut(field.old), cut(field.new), field.note]
+    };
+    let rows: Vec<[String; 5]> = fields.into_iter().map(row).collect();
+    let inner = layout.width.map(|columns| columns.saturating_sub(INDENT).max(10));
+    let table = table(
+        ["field", "program", "recorded", "there", ""],
+        &rows,
+        &Layout { width: inner, ..*layout },
+    );
+    table.lines().map(|line| format!("{}{line}\n", " ".repeat(INDENT))).collect()
+}
 
 fn field_lines(fields: &[Field], layout: &Layout) -> String {
     let fields = if layout.verbose { fields.to_vec() } else { alike_fields(fields) };

@@ -13,6 +13,7 @@ mod saved;
 mod state;
 mod table;
 mod text;
+mod unmanaged;
 mod value;
 
 pub(crate) use drift::drift;
@@ -27,6 +28,7 @@ pub(crate) use state::{record, state_list, state_rows};
 #[cfg(test)]
 pub(crate) use text::width;
 pub(crate) use text::{natural, plain, seconds, truncated};
+pub(crate) use unmanaged::has_strangers;
 
 /// How text is laid out.
 #[derive(Clone, Copy, Debug)]

@@ -13,6 +13,7 @@ use super::{
     entry::{self, Entry, Types},
     policy,
     text::{folded, natural, seconds},
+    unmanaged::unmanaged,
     value::shown,
 };
 
@@ -69,6 +70,7 @@ pub(crate) fn plan(plan: &PlanData, types: &Types<'_>, layout: &Layout) -> Strin
     if !plan.refresh_only {
         page.push_str(&left_alone(plan, layout));
     }
+    page.push_str(&unmanaged(plan, layout));
     page.push_str(&undecided(&plan.undecided, &plan.waiting, layout));
     page.push_str(&exports(plan, layout));
     page.push_str(&warnings(plan, layout));
@@ -85,9 +87,11 @@ pub(crate) fn unchanged(plan: &PlanData, took: Duration, layout: &Layout) -> Str
     let mut page = format!("{}{}", narrowed(plan, layout), recovered(plan, layout));
     let took = seconds(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
     let text = if plan.refresh_only {
+        page.push_str(&unmanaged(plan, layout));
         format!("Nothing to record: {} ({took}).", as_recorded(plan.unchanged))
     } else {
         page.push_str(&left_alone(plan, layout));
+        page.push_str(&unmanaged(plan, layout));
         page.push_str(&undecided(&plan.undecided, &plan.waiting, layout));
         page.push_str(&policy::verdict(&plan.policy, layout));
         format!("Nothing changed: {} ({took}).", as_declared(plan.unchanged))

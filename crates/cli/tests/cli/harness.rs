@@ -49,6 +49,10 @@ pub(crate) struct Settings {
     #[arg(long, default_value = "node")]
     #[serde(default = "node")]
     pub(crate) called: String,
+    /// Whether the network has no rule that nobody declares
+    #[arg(long, hide = true)]
+    #[serde(default)]
+    pub(crate) exclusive: bool,
     /// How many drivers each network gets that is made, decided by its id
     #[arg(long)]
     #[serde(default)]
@@ -83,6 +87,7 @@ pub(crate) fn declare(settings: &Settings, scope: &mut Scope<'_>) -> Result<(), 
         Some(name) => network.hook(HookPoint::BeforeDelete, name.as_str()),
         None => network,
     };
+    let network = if settings.exclusive { network.exclusive() } else { network };
     let network = scope.add("network", network);
     let mut last = None;
     for n in 0..settings.count {

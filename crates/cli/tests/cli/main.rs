@@ -11,5 +11,6 @@ mod saved;
 mod settings;
 mod stories;
 mod trouble;
+mod unmanaged;
 mod waves;
 mod world;

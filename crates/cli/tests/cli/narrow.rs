@@ -246,7 +246,8 @@ async fn drift_of_a_part_is_told_also_where_that_part_could_not_be_planned_alone
     desk.cloud.tamper("node-node-1.1", "size", "huge");
     assert_snapshot!(desk.run("drift --count 3 --driver 1 --target node-0").await.both(), @r#"
       ~ node-0  demo:compute/node  node-node-0.1
-          size  "small" -> "huge"
+          field  program  recorded  there
+          size   "small"  "small"   "huge"  `up` puts it back
     --- 0
     demo on fake
     next: demo up --target node-0   to put it back

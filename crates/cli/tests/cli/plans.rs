@@ -238,7 +238,8 @@ async fn what_differs_in_its_own_id_alone_is_one_line_too() {
     }
     assert_snapshot!(desk.run("drift --count 5 --driver 1").await.out, @r#"
     ~ node-{0..4}  demo:compute/node  (5 alike)  node-node-{0..4}.{1..2}
-        size  "small" -> "huge"
+        field  program  recorded  there
+        size   "small"  "small"   "huge"  `up` puts it back
     "#);
 }
 

@@ -48,7 +48,8 @@ async fn a_stack_comes_stays_drifts_and_goes() {
     desk.cloud.lose("node-node-1.1");
     assert_snapshot!(desk.run("drift").await.both(), @r"
       ~ network  demo:net/network   net-network.1
-          dns  false -> true
+          field  program  recorded  there
+          dns    false    false     true   `up` puts it back
       - node-1   demo:compute/node  (gone)  node-node-1.1
     --- 0
     demo on fake
@@ -383,7 +384,8 @@ async fn drift_that_the_program_has_nothing_against_is_accepted() {
     desk.cloud.tamper("net-network.1", "dns", true);
     assert_snapshot!(desk.run("drift --dns").await.both(), @r"
       ~ network  demo:net/network  net-network.1
-          dns  false -> true  (not set otherwise by the program: `up` accepts it)
+          field  program  recorded  there
+          dns    true     false     true   done already: the program wants it so by now
     --- 0
     demo on fake
     next: demo up   to accept it

@@ -7,9 +7,9 @@ use std::{
 };
 
 use formwork_core::{
-    By, Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Inputs, Known,
-    Lifecycle, Observed, Outputs, Provider, ProviderError, Registry, Resource, ResourceId, Secret,
-    Seed, value::Value,
+    By, Changes, Check, Child, Context, CreateError, Deletion, ErrorKind, FoundBy, Inputs, Known,
+    Lifecycle, Managed, Observed, Outputs, Parent, Provider, ProviderError, Registry, Resource,
+    ResourceId, Secret, Seed, value::Value,
 };
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +73,25 @@ pub(crate) struct NodeOutputs {
     pub(crate) id: String,
 }
 
+/// A rule of a network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Resource)]
+#[resource(kind = "demo:net/rule", outputs = RuleOutputs, group = network)]
+pub(crate) struct Rule {
+    /// Of which.
+    #[resource(replace)]
+    pub(crate) network: String,
+    /// Who may come in.
+    pub(crate) from: String,
+}
+
+/// What a rule reports.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Outputs)]
+pub(crate) struct RuleOutputs {
+    /// The id.
+    #[output(id)]
+    pub(crate) id: String,
+}
+
 /// Software on a machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Resource)]
 #[resource(kind = "demo:node/driver", outputs = DriverOutputs, group = drivers)]
@@ -122,6 +141,14 @@ impl Cloud {
         map.insert(field, value);
     }
 
+    /// Adds a rule to a network behind the engine's back.
+    pub(crate) fn add_rule(&self, id: &str, network: &str, from: &str) {
+        let rule = Rule { network: network.to_owned(), from: from.to_owned() };
+        let inputs = Value::from_data(&rule).expect("inputs are values");
+        let nobody = ResourceId::derive(&formwork_core::Seed::fixed(0), 0);
+        self.world().objects.insert(id.to_owned(), (nobody, inputs));
+    }
+
     /// Removes an object behind the engine's back.
     pub(crate) fn lose(&self, id: &str) {
         self.world().objects.remove(id).expect("the object is there");
@@ -147,7 +174,7 @@ pub(crate) fn bare_provider(cloud: &Arc<Cloud>) -> Arc<dyn Provider> {
 
 pub(crate) fn provider(cloud: &Arc<Cloud>) -> Arc<dyn Provider> {
     let registry = Registry::new("demo", Arc::clone(cloud));
-    Arc::new(registry.with::<Network>().with::<Node>().with::<Driver>())
+    Arc::new(registry.with::<Network>().with::<Node>().with::<Driver>().with::<Rule>())
 }
 
 fn broken() -> ProviderError {
@@ -162,7 +189,7 @@ fn broken() -> ProviderError {
 }
 
 macro_rules! lifecycle {
-    ($type:ident, $outputs:ident, $prefix:literal $(, $validate:item)?) => {
+    ($type:ident, $outputs:ident, $prefix:literal $(, $more:item)*) => {
         impl Lifecycle for $type {
             type Client = Cloud;
             const FOUND_BY: FoundBy = FoundBy::Tag;
@@ -248,7 +275,7 @@ macro_rules! lifecycle {
                 Ok(object.map(|(_, inputs)| seen(id, inputs)))
             }
 
-            $($validate)?
+            $($more)*
         }
     };
 }
@@ -274,6 +301,18 @@ lifecycle!(
         {
             check.problem("cidr", format!("{cidr:?} is no range: expected like \"10.0.0.0/16\""));
         }
+    }
+);
+lifecycle!(
+    Rule,
+    RuleOutputs,
+    "rule-",
+    const PARENTS: &'static [Parent] = &[Parent::new("demo:net/network", "network").goes_along()];,
+    async fn list_children(
+        cloud: &Cloud,
+        _: &[Managed<'_>],
+    ) -> Result<Vec<Child<Self>>, ProviderError> {
+        Ok(Self::list(cloud, &[]).await?.into_iter().map(Child::new).collect())
     }
 );
 lifecycle!(Node, NodeOutputs, "node-");

@@ -13,13 +13,13 @@ use super::{
 use crate::{
     expr::NodeId,
     hook::HookPoint,
-    identity::{Identity, ResourceId},
+    identity::{Address, Identity, ResourceId},
     plan::{
         Action, Cause, FieldChange, Step, StepId, ignored, remark_outputs, remark_seen, same_value,
         unsent_changes,
     },
     policy,
-    provider::{ErrorKind, Handler, ProviderError, Seen},
+    provider::{ErrorKind, Handler, ProviderError, Seen, physical_id},
     resource::Changes,
     schema::ResourceType,
     state::{Change, Intent, Record, Status, Verb},
@@ -291,6 +291,9 @@ impl Executor<'_> {
 
     pub(super) fn delete(&mut self, id: StepId) -> Result<(), ProviderError> {
         let step = self.step(id);
+        if step.is_of_unmanaged() {
+            return self.delete_unmanaged(id);
+        }
         let row = self.row(id)?;
         if row.status == Status::Absent || self.is_made_again(step, &row) {
             // Its create in this run took the object over: there is nothing to delete any more.
@@ -302,6 +305,28 @@ impl Executor<'_> {
         }
         let known = Seen { inputs: row.last_known().clone(), outputs: row.outputs };
         self.open_intent(step.id, Verb::Delete, None);
+        self.slots += 1;
+        self.after.push(Then::Call(id, Ask::Delete { known }));
+        Ok(())
+    }
+
+    /// Deletes what no row has. Its intent is all that a crash leaves of it, so it says what it is,
+    /// and to whom it belongs.
+    fn delete_unmanaged(&mut self, id: StepId) -> Result<(), ProviderError> {
+        let step = self.step(id);
+        let Some(known) = step.observed.clone() else {
+            let message = "the plan does not say what it is";
+            return Err(ProviderError::new(ErrorKind::Provider, "formwork", message));
+        };
+        let Seen { inputs, outputs } = known.clone();
+        let mut record = self.new_row(step, inputs, outputs, Status::Ready);
+        // So it is in a narrowed plan, or left out, as its parent is.
+        let of = self.resource_type(step).and_then(|of| physical_id(of, &record.outputs));
+        let own = of.map(|id| format!("[{id}]")).unwrap_or_default();
+        if let Some(parent) = step.address.as_str().strip_suffix(own.as_str()) {
+            record.address = Address::new(parent);
+        }
+        self.open_intent(step.id, Verb::Delete, Some(record));
         self.slots += 1;
         self.after.push(Then::Call(id, Ask::Delete { known }));
         Ok(())

@@ -24,6 +24,8 @@ pub struct Timeouts {
 pub struct Options {
     /// Refuse every plan that would delete or replace it.
     pub protect: bool,
+    /// Delete what belongs to it and nobody declares.
+    pub exclusive: bool,
     /// Leave the object in the cloud when it is no longer wanted.
     pub retain: bool,
     /// Delete the old object before making the new one; `None` lets the type decide.
@@ -64,6 +66,7 @@ impl Options {
     /// These options, where a child has not said otherwise.
     pub(crate) fn inherit(&self, child: &mut Options) {
         child.protect |= self.protect;
+        child.exclusive |= self.exclusive;
         child.retain |= self.retain;
         child.adopt |= self.adopt;
         child.delete_first = child.delete_first.or(self.delete_first);

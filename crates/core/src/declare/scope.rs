@@ -470,6 +470,24 @@ macro_rules! option_setters {
                 self
             }
 
+            /// Lets nothing belong to it that nobody declares: a rule that another hand added to a
+            /// security group, a policy attached to a role. Whether a type has such children, each
+            /// child type says ([`Lifecycle::PARENTS`](crate::Lifecycle::PARENTS)); of a type without
+            /// any this means nothing. A component hands it down to all inside.
+            ///
+            /// Every plan that looks at everything deletes what it finds, in steps like others:
+            /// shown, approved, saved, and before what they use. Never what has the ownership tag of
+            /// another resource, be it of another stack or forgotten. Nothing happens on create: what
+            /// the cloud gives a new object by itself, the next plan shows. When the object is
+            /// deleted, what would be in the way of that goes first; when it is retained, all of it
+            /// stays. Without this, such children are told and stay. A delete that was cut off by a
+            /// crash is looked after by the next plan.
+            #[must_use]
+            pub fn exclusive(mut self) -> Self {
+                self.options.exclusive = true;
+                self
+            }
+
             /// Leaves the object in the cloud when it is no longer wanted.
             ///
             /// All of it: [`docs::options::retain`](crate::docs::options::retain).

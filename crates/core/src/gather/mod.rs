@@ -2,6 +2,7 @@
 //! lookups, and what is there. Reads only.
 
 mod ask;
+mod children;
 mod locate;
 mod observe;
 mod readiness;

@@ -23,6 +23,8 @@ pub(crate) struct Recovery {
     pub(crate) retried: HashMap<Address, (ResourceId, Value)>,
     /// Objects whose delete began and that can not be seen any more.
     pub(crate) deleting: HashSet<ResourceId>,
+    /// Children that nobody declares, of which the same is true.
+    pub(crate) going: Vec<Record>,
 }
 
 /// What became of one intent.
@@ -42,6 +44,11 @@ enum Outcome {
     },
     NotDeleted {
         record: Box<Record>,
+    },
+    /// The delete of what no row has.
+    Undeclared {
+        record: Box<Record>,
+        there: bool,
     },
     /// An intent that says nothing any more.
     Stray(ResourceId),
@@ -108,6 +115,22 @@ impl Gatherer<'_> {
                     recovery.say(&record.address, "its delete had not happened".to_owned());
                     recovery.repairs.push(Change::Close(record.id));
                 }
+                Outcome::Undeclared { record, there } => {
+                    let id = self.handler(&record).and_then(|(_, handler)| {
+                        physical_id(handler.resource_type(), &record.outputs)
+                    });
+                    let begun = if there { "not happened" } else { "begun" };
+                    let (kind, id) = (&record.kind, id.unwrap_or("without an id"));
+                    let found =
+                        format!("the delete of {id} ({kind}), which nobody declares, had {begun}");
+                    recovery.say(&record.address, found);
+                    if there {
+                        // Whether it is still to go, the plan says anew.
+                        recovery.repairs.push(Change::Close(record.id));
+                    } else {
+                        recovery.going.push(*record);
+                    }
+                }
                 Outcome::Stray(id) => recovery.repairs.push(Change::Close(id)),
             }
         }
@@ -156,6 +179,16 @@ impl Gatherer<'_> {
                     Some(_) => Outcome::NotDeleted { record },
                     None => Outcome::Deleting { record },
                 })
+            }
+            (Verb::Delete, Some(record), None) => {
+                let Some((_, handler)) = self.handler(record) else {
+                    return Err(no_provider(record));
+                };
+                let known = Seen { inputs: record.inputs.clone(), outputs: record.outputs.clone() };
+                let identity = self.identity(record);
+                let seen = patiently(|| handler.read(&identity, &known)).await;
+                let there = seen.map_err(|source| refresh_error(record, source))?.is_some();
+                Ok(Outcome::Undeclared { record: record.clone(), there })
             }
             _ => Ok(Outcome::Stray(intent.id)),
         }

@@ -17,7 +17,7 @@ use super::{
     import::{imported_before, marked, take_for_granted},
     late::{Asked, Question},
     narrow::{self, Chosen},
-    order, refresh,
+    order, refresh, unmanaged, views,
     wave::{self, KeptInUse},
 };
 use crate::{
@@ -107,7 +107,7 @@ pub(crate) fn compute(program: &Program, mut facts: Facts<'_>) -> Result<PlanDat
 
 /// The plan, without what it takes over from the facts.
 fn attempt(program: &Program, facts: &Facts<'_>) -> Result<PlanData, PlanError> {
-    let (drift, strayed) = find_drift(program, facts);
+    let (mut drift, strayed) = find_drift(program, facts);
     let mut draft = Draft::new(program, facts, strayed);
     let (mut exports, mut kept) = (Value::Null, Vec::new());
     if draft.facts.want == Want::Program {
@@ -124,7 +124,7 @@ fn attempt(program: &Program, facts: &Facts<'_>) -> Result<PlanData, PlanError> 
         let (stack, problems) = (program.stack.to_string(), draft.problems);
         return Err(PlanError::Invalid { stack, problems });
     }
-    let steps = loop {
+    let (steps, unasked) = loop {
         draft.delete_first_cascade();
         let removals = draft.removals();
         if !draft.in_use.is_empty() {
@@ -134,8 +134,9 @@ fn attempt(program: &Program, facts: &Facts<'_>) -> Result<PlanData, PlanError> 
         if !draft.protected.is_empty() {
             return Err(PlanError::Protected { addresses: draft.protected });
         }
-        match order::arrange(&draft, &removals)? {
-            order::Arranged::Steps(steps) => break steps,
+        let unasked = unmanaged::decide(program, facts, &removals)?;
+        match order::arrange(&draft, &removals, &unasked.deletes)? {
+            order::Arranged::Steps(steps) => break (steps, unasked),
             // Each time there are more of them, so this ends.
             order::Arranged::DeleteFirst(nodes) => {
                 for node in nodes {
@@ -146,6 +147,7 @@ fn attempt(program: &Program, facts: &Facts<'_>) -> Result<PlanData, PlanError> 
             }
         }
     };
+    views::add(&mut drift, facts, Some(&draft));
     let decisions = program.graph.node_indices().zip(&draft.decisions);
     let chosen = decisions.filter(|(node, _)| draft.is_chosen(*node) && !draft.waits[node.index()]);
     let unchanged = chosen.filter_map(|(_, d)| d.as_ref()).filter(|d| d.is_unchanged()).count();
@@ -153,6 +155,7 @@ fn attempt(program: &Program, facts: &Facts<'_>) -> Result<PlanData, PlanError> 
     let narrowed = draft.chosen.selection.narrowed(program, &facts.snapshot, kept);
     let mut warnings = program.warnings.clone();
     warnings.extend(facts.moves.warnings.iter().cloned());
+    warnings.extend(unasked.warnings);
     Ok(PlanData {
         stack: program.stack.to_string(),
         lineage: String::new(),
@@ -160,6 +163,7 @@ fn attempt(program: &Program, facts: &Facts<'_>) -> Result<PlanData, PlanError> 
         seed: facts.seed,
         steps,
         drift,
+        unmanaged: unasked.told,
         recovered: Vec::new(),
         moves: facts.moves.moves.clone(),
         repairs: Vec::new(),
@@ -481,6 +485,7 @@ impl<'a> Draft<'a> {
         };
         RecordedOptions {
             protect: node.options.protect,
+            exclusive: node.options.exclusive,
             retain: node.options.retain,
             deleted_with: node.options.deleted_with.as_ref().and_then(id_of).map(|(_, id)| id),
             replace_with: node.options.replace_with.iter().filter_map(id_of).collect(),

@@ -13,7 +13,7 @@ use crate::{
     state::{Role, Status},
 };
 
-/// Every current object that is not as the last apply left it; and the ids of these and of those
+/// Every object that is not as the last apply left it; and the ids of these and of those
 /// of which that can not be told.
 pub(super) fn find_drift(
     program: &Program,
@@ -22,7 +22,9 @@ pub(super) fn find_drift(
     let mut found = Vec::new();
     let mut strayed = HashSet::new();
     for record in facts.snapshot.records.values() {
-        if record.role != Role::Current || record.status == Status::Absent {
+        // What we began to delete ourselves is no drift of an old object.
+        let old = record.role == Role::Deposed;
+        if record.status == Status::Absent || (old && facts.deleting.contains(&record.id)) {
             continue;
         }
         // Of what was not looked at not even the provider is needed.
@@ -60,11 +62,17 @@ pub(super) fn find_drift(
                 kind: record.kind.clone(),
                 id: record.id,
                 physical_id: physical_id(of, &record.outputs).unwrap_or_default().to_owned(),
+                role: record.role,
+                declared: true,
                 gone,
                 fields,
+                views: Vec::new(),
             });
         }
     }
-    found.sort_by(|a, b| a.address.cmp(&b.address));
+    // An old object goes, whatever became of it meanwhile.
+    let records = &facts.snapshot.records;
+    strayed.retain(|id| records.get(id).is_some_and(|row| row.role == Role::Current));
+    found.sort_by(|a, b| (&a.address, a.role).cmp(&(&b.address, b.role)));
     (found, strayed)
 }

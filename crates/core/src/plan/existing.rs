@@ -1,8 +1,8 @@
 //! Objects that the program only reads: whoever made one, it is not ours to delete.
 
-use super::decide::Draft;
+use super::{Facts, decide::Draft};
 use crate::{
-    declare::NodeKind,
+    declare::{NodeKind, Program},
     identity::Address,
     provider::physical_id,
     schema::ResourceType,
@@ -23,10 +23,9 @@ struct Reader<'p> {
 }
 
 impl<'p> Readers<'p> {
-    pub(super) fn of(draft: &Draft<'p>) -> Self {
-        let facts = draft.facts;
+    pub(super) fn of(program: &'p Program, facts: &Facts<'_>) -> Self {
         let mut readers = Vec::new();
-        for node in draft.program.graph.node_weights() {
+        for node in program.graph.node_weights() {
             let NodeKind::Lookup { existing: Some(of), kind, .. } = node.kind else { continue };
             // Where all goes nothing was asked: what is recorded has to do, and what is written out.
             let pinned = facts.snapshot.pins.get(&node.address).filter(|pin| pin.kind == kind);
@@ -42,6 +41,15 @@ impl<'p> Readers<'p> {
             readers.push(Reader { address: &node.address, of, provider, ids });
         }
         Self(readers)
+    }
+
+    /// Whether the program reads the object of this id.
+    pub(super) fn read(&self, facts: &Facts<'_>, (provider, kind, id): (&str, &str, &str)) -> bool {
+        self.0.iter().any(|reader| {
+            reader.of.kind == kind
+                && reader.ids.iter().any(|read| read == id)
+                && reader.provider.as_deref().is_some_and(|at| (facts.same_place)(at, provider))
+        })
     }
 
     /// Where the program only reads the object of a row that goes; unless it is declared all the

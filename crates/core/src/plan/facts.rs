@@ -15,7 +15,7 @@ use crate::{
     value::Value,
 };
 
-use super::{Imports, Moves, Recovered, narrow::Selection};
+use super::{Imports, Moves, Recovered, narrow::Selection, unmanaged::Children};
 
 /// What was seen of one recorded object.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,6 +85,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) retried: HashMap<Address, (ResourceId, Value)>,
     /// Objects whose delete began in an earlier run and was not seen to end.
     pub(crate) deleting: HashSet<ResourceId>,
+    /// What belongs to the managed objects, and that no row has.
+    pub(crate) children: Children,
     /// Answers of lookups, by address; those of this run are new pins.
     pub(crate) answers: HashMap<Address, Pin>,
     /// Whether recorded answers do not count.

@@ -25,6 +25,8 @@ mod removals;
 mod render;
 mod replace;
 mod step;
+mod unmanaged;
+mod views;
 mod wave;
 
 use std::{fmt, sync::Arc};
@@ -50,6 +52,9 @@ pub use narrow::{Lack, Missing, Narrowed, UnknownAddress};
 pub(crate) use narrow::{Narrow, Selection};
 use serde::{Deserialize, Serialize};
 pub use step::{Action, Reason, Step, StepId};
+pub(crate) use unmanaged::{Children, Stray, StrayOf, Unlisted};
+pub use unmanaged::{Fate, Unmanaged};
+pub use views::{DriftView, Standing};
 pub use wave::{Decided, KeptInUse, Undecided};
 
 use crate::{
@@ -57,7 +62,7 @@ use crate::{
     identity::{Address, ResourceId, Seed},
     policy::Verdict,
     saved::Made,
-    state::Change,
+    state::{Change, Role},
     value::{Map, Value},
 };
 
@@ -95,6 +100,10 @@ pub struct PlanData {
     pub steps: Vec<Step>,
     /// What was found different in the cloud from what the last apply left.
     pub drift: Vec<Drift>,
+    /// The children of managed objects that neither the program nor the state has; null if nobody
+    /// looked for them, which only a plan does that looks at everything ([`RefreshMode::List`]).
+    #[serde(default)]
+    pub unmanaged: Option<Vec<Unmanaged>>,
     /// Objects of an interrupted run that were found, and how.
     pub recovered: Vec<Recovered>,
     /// The objects that have a new address, which is written before the first step.
@@ -165,10 +174,23 @@ pub struct Drift {
     pub id: ResourceId,
     /// Its id in the cloud.
     pub physical_id: String,
+    /// Whether it is the object of its address, or an old one that is still to be deleted.
+    #[serde(default)]
+    pub role: Role,
+    /// Whether the program declares it, as far as the plan asks.
+    #[serde(default = "yes")]
+    pub declared: bool,
     /// Whether it is gone altogether.
     pub gone: bool,
     /// The fields that differ: `old` is what the last apply left, `new` what is there now.
     pub fields: Vec<FieldChange>,
+    /// The same places from all sides: the program, the record, the cloud.
+    #[serde(default)]
+    pub views: Vec<DriftView>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// What became of a call that an earlier run did not see the end of.
@@ -296,6 +318,15 @@ impl Step {
     #[must_use]
     pub fn is_replacement(&self) -> bool {
         self.action == Action::Create && self.replaces.is_some()
+    }
+
+    /// Whether this step deletes what nobody declares, and no row has: what was seen of it is all that
+    /// is known.
+    #[must_use]
+    pub fn is_of_unmanaged(&self) -> bool {
+        let unmanaged =
+            |reason: &Reason| matches!(reason, Reason::Undeclared(_) | Reason::DeleteBegan);
+        self.action == Action::Delete && self.reasons.iter().any(unmanaged)
     }
 
     /// Whether this step only tidies formwork's own records.

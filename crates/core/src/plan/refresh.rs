@@ -11,6 +11,7 @@ use super::{
     Cause, Drift, Facts, FieldChange, Observation, PlanData, Recovered, baseline,
     changes::drifted,
     diff::{Against, diff},
+    unmanaged, views,
 };
 use crate::{
     declare::{NodeKind, Program},
@@ -27,6 +28,7 @@ use crate::{
 
 /// The plan that brings the records up to what was seen: rows to write, and no step.
 pub(super) fn compute(program: &Program, mut facts: Facts<'_>) -> PlanData {
+    let unasked = unmanaged::report(program, &facts);
     let gone = gone(&facts);
     let (mut drift, mut rows) = (Vec::new(), Vec::new());
     let (mut unchanged, mut found_out) = (0, Vec::new());
@@ -43,8 +45,11 @@ pub(super) fn compute(program: &Program, mut facts: Facts<'_>) -> PlanData {
                 .and_then(|of| physical_id(of, &record.outputs))
                 .unwrap_or_default()
                 .to_owned(),
+            role: record.role,
+            declared: program.declares(&record.address, &record.kind),
             gone,
             fields,
+            views: Vec::new(),
         };
         if gone.contains(&record.id) {
             rows.extend(dropped(&facts, record, &gone));
@@ -79,6 +84,7 @@ pub(super) fn compute(program: &Program, mut facts: Facts<'_>) -> PlanData {
         }
     }
     drift.sort_by(|a, b| a.address.cmp(&b.address));
+    views::add(&mut drift, &facts, None);
     for row in &rows {
         facts.snapshot.apply(row.clone());
     }
@@ -86,6 +92,8 @@ pub(super) fn compute(program: &Program, mut facts: Facts<'_>) -> PlanData {
     let kept = exports.as_map().into_iter().flat_map(Map::keys).map(ToString::to_string).collect();
     facts.repairs.append(&mut rows);
     facts.recovered.append(&mut found_out);
+    let mut warnings = facts.moves.warnings;
+    warnings.extend(unasked.warnings);
     PlanData {
         stack: program.stack.to_string(),
         narrowed: facts.selection.narrowed(program, &facts.snapshot, kept),
@@ -94,13 +102,14 @@ pub(super) fn compute(program: &Program, mut facts: Facts<'_>) -> PlanData {
         seed: facts.seed,
         steps: Vec::new(),
         drift,
+        unmanaged: unasked.told,
         recovered: facts.recovered,
         moves: facts.moves.moves,
         repairs: facts.repairs,
         sources: Vec::new(),
         exports,
         recorded_exports: facts.snapshot.exports,
-        warnings: facts.moves.warnings,
+        warnings,
         policy: Verdict::default(),
         skip_hooks: false,
         unchanged,

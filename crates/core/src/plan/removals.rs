@@ -37,7 +37,7 @@ pub(super) fn decide(draft: &mut Draft<'_>) -> Vec<Removal> {
         .collect();
     let mut removals: Vec<Removal> = Vec::new();
     let mut protected = Vec::new();
-    let readers = Readers::of(draft);
+    let readers = Readers::of(draft.program, draft.facts);
     let chosen = &draft.chosen.selection;
     let kept = draft.kept_rows();
     for record in draft.facts.snapshot.records.values().filter(|r| chosen.contains(&r.address)) {

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::{Action, Cause, Plan, PlanData, Step};
-use crate::{policy::Verdict, schema::Group, value::Value};
+use super::{Action, Cause, Fate, Plan, PlanData, Step};
+use crate::{identity::Address, policy::Verdict, schema::Group, value::Value};
 
 impl Step {
     /// The sign that stands before it: `←` taken over, `+` new, `~` changed, `±` replaced, `-` removed,
@@ -42,6 +42,7 @@ impl fmt::Display for PlanData {
             writeln!(f, "{moved}")?;
         }
         if self.refresh_only {
+            write_unmanaged(f, self)?;
             return write_refresh(f, self);
         }
         for warning in &self.warnings {
@@ -61,10 +62,42 @@ impl fmt::Display for PlanData {
                 write_step(f, step)?;
             }
         }
+        write_unmanaged(f, self)?;
         write_later(f, self)?;
         write_exports(f, self)?;
         write!(f, "{}", self.summary())
     }
+}
+
+/// What belongs to managed objects, and nobody declares; what of it is deleted stands in a step.
+fn write_unmanaged(f: &mut fmt::Formatter<'_>, plan: &PlanData) -> fmt::Result {
+    let Some(unmanaged) = &plan.unmanaged else {
+        return writeln!(
+            f,
+            "what nobody declares was not looked for: only a plan does that looks at everything"
+        );
+    };
+    let mut left = unmanaged.iter().filter(|child| child.fate != Fate::Deleted).peekable();
+    if left.peek().is_some() {
+        writeln!(f, "there, and declared by nobody")?;
+    }
+    for child in left {
+        let what = match child.fate {
+            Fate::GoesAlong => "goes with what it belongs to",
+            Fate::Blocks => "in the way of a delete",
+            _ => "stays",
+        };
+        write!(f, "  ! {:<40} {}  ({what}", child.address(), child.kind)?;
+        let also: Vec<&str> = child.also_of.iter().map(Address::as_str).collect();
+        if !also.is_empty() {
+            write!(f, "; also of {}", also.join(", "))?;
+        }
+        if let Some(owner) = &child.owner {
+            write!(f, "; it is the resource {owner} of another stack, or a forgotten one")?;
+        }
+        writeln!(f, ")")?;
+    }
+    Ok(())
 }
 
 /// What is left for plans after this one.

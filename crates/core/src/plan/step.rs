@@ -100,6 +100,10 @@ pub enum Reason {
     Retained,
     /// The program only reads it from now on, at this address: it is not ours to delete.
     OnlyRead(Address),
+    /// Nobody declares it, and this, which it belongs to, is exclusive.
+    Undeclared(Address),
+    /// Nobody declares it, and an earlier run began to delete it.
+    DeleteBegan,
     /// It is asked when this is done, and not before.
     AskedAfter(Address),
     /// Its recorded answer is not used again, whether or not the question stays the same.
@@ -131,6 +135,8 @@ impl fmt::Display for Reason {
                 write!(f, "{address} only reads it from now on, so it stays in the cloud")
             }
             Reason::Retained => f.write_str("retained in the cloud"),
+            Reason::Undeclared(parent) => write!(f, "not declared, and {parent} is exclusive"),
+            Reason::DeleteBegan => f.write_str("not declared, and its delete had begun"),
             Reason::AskedAfter(address) => write!(f, "asked after {address}"),
             Reason::AskedAnew => f.write_str("its answer is asked anew"),
         }

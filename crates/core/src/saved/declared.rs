@@ -211,6 +211,7 @@ fn options(program: &Program, options: &Options) -> Map {
     // Whoever adds an option decides here how a plan remembers it.
     let Options {
         protect,
+        exclusive,
         retain,
         delete_first,
         ignore_changes,
@@ -235,6 +236,9 @@ fn options(program: &Program, options: &Options) -> Map {
     };
     if *protect {
         set("protect", true.into());
+    }
+    if *exclusive {
+        set("exclusive", true.into());
     }
     if *retain {
         set("retain", true.into());

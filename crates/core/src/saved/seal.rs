@@ -134,6 +134,10 @@ fn plan_values<E>(
         *value = f(std::mem::take(value))?;
         Ok(())
     };
+    for child in plan.unmanaged.iter_mut().flatten() {
+        map(&mut child.inputs)?;
+        map(&mut child.outputs)?;
+    }
     for step in &mut plan.steps {
         map(&mut step.inputs)?;
         for change in &mut step.changes {
@@ -151,6 +155,12 @@ fn plan_values<E>(
     for change in plan.drift.iter_mut().flat_map(|drift| &mut drift.fields) {
         map(&mut change.old)?;
         map(&mut change.new)?;
+    }
+    for view in plan.drift.iter_mut().flat_map(|drift| &mut drift.views) {
+        for value in view.wanted.iter_mut().chain([&mut view.sent, &mut view.left, &mut view.found])
+        {
+            map(value)?;
+        }
     }
     for decided in &mut plan.decided {
         map(&mut decided.value)?;

@@ -51,6 +51,13 @@ pub(super) fn beyond(document: &Document, now: &Plan) -> Vec<Problem> {
                 let again = taken.is_some() && taken == import(fresh, step.id);
                 changed(twin, step, again)
             }
+            // Each plan gives it an id of its own; what it is says its address.
+            Action::Delete if step.is_of_unmanaged() => {
+                let same = |was: &&Step| {
+                    was.is_of_unmanaged() && was.kind == step.kind && was.provider == step.provider
+                };
+                twin.filter(same).is_none().then(|| "delete it".to_owned())
+            }
             Action::Delete => {
                 removed(deleted.contains(&step.id), &gone, step).then(|| "delete it".to_owned())
             }

@@ -76,6 +76,12 @@ pub(super) fn strangers(
             Action::Ask => {}
             Action::Create if recorded => say("the plan makes it under an id that is taken"),
             Action::Create => {}
+            Action::Delete if step.is_of_unmanaged() => match (&step.observed, recorded) {
+                (Some(_), false) => {}
+                _ => {
+                    say("the plan deletes it as what nobody declares, and does not say what it is");
+                }
+            },
             _ if !recorded => say("the plan changes an object that is not recorded"),
             _ => {}
         }

@@ -144,6 +144,9 @@ pub struct RecordedOptions {
     /// Deletion is refused.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub protect: bool,
+    /// What belongs to it and nobody declares is deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exclusive: bool,
     /// The object is left behind when it is no longer wanted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub retain: bool,
@@ -184,7 +187,7 @@ pub struct Intent {
     /// The verb.
     pub verb: Verb,
     /// The row as it will be when the call succeeds, without outputs that only the call can tell.
-    /// Absent for a delete.
+    /// Absent for a delete, but for one of what no row has: there it is what was seen of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<Box<Record>>,
     /// When, in milliseconds since 1970.

@@ -144,6 +144,8 @@ struct World {
     looks: u32,
     lenient: bool,
     retry_after: Option<Duration>,
+    /// The objects that another hand made.
+    foreign: BTreeSet<String>,
     /// What was taken away behind formwork's back.
     lost: BTreeSet<String>,
     /// Answers that are to be wrong, by address.
@@ -153,6 +155,9 @@ struct World {
     keeper: Option<Keeper>,
     guests: Option<Guests>,
 }
+
+/// The kind whose objects go with the one that they belong to, and have no tag.
+const LEAF: &str = "model:test/leaf";
 
 /// A handle on a modelled cloud; clones share it.
 #[derive(Clone, Debug, Default)]
@@ -281,6 +286,44 @@ impl Cloud {
     /// Removes an object behind everybody's back, references or not.
     pub fn lose(&self, id: &str) {
         self.world().lose(id);
+    }
+
+    /// Makes an object behind everybody's back, without an ownership tag, and returns its id.
+    ///
+    /// `inputs` are those of its type that matter; of `refs`, `fixed_ref` and `held` it refers to the
+    /// objects.
+    pub fn add(&self, kind: &str, inputs: Value) -> String {
+        let mut world = self.world();
+        let n = world.minted.entry("by-hand".to_owned()).or_default();
+        *n += 1;
+        let (id, made_by) =
+            (format!("by-hand#{n}"), ResourceId::derive(&Seed::fixed(u64::MAX), *n));
+        let texts = |field| match inputs.get(field) {
+            Some(Value::List(list)) => list.iter().collect(),
+            Some(value) => vec![value],
+            None => Vec::new(),
+        };
+        let refs = ["refs", "fixed_ref", "held"].into_iter().flat_map(texts);
+        let refs = refs.filter_map(|id| id.as_str().map(str::to_owned)).collect();
+        let name = inputs.get("name").and_then(|name| name.as_str()).map(str::to_owned);
+        let object = Object {
+            kind: kind.to_owned(),
+            made_by,
+            inputs,
+            name,
+            refs,
+            generation: 1,
+            looks_until_ready: 0,
+        };
+        world.objects.insert(id.clone(), object);
+        world.foreign.insert(id.clone());
+        id
+    }
+
+    /// Whether another hand made this object, by [`Cloud::add`].
+    #[must_use]
+    pub fn is_foreign(&self, id: &str) -> bool {
+        self.world().foreign.contains(id)
     }
 
     /// The log of all calls so far.
@@ -558,7 +601,8 @@ impl Effects<'_> {
     pub fn delete(&mut self, id: &str) -> Result<(), ProviderError> {
         let guests = self.world.guests_of(id);
         let uses = |(user, object): &(&String, &Object)| {
-            object.refs.iter().any(|used| used == id) && !guests.contains(*user)
+            let used = object.refs.iter().any(|used| used == id);
+            used && object.kind != LEAF && !guests.contains(*user)
         };
         let user = self.world.objects.iter().find(uses);
         if let Some((user, _)) = user.filter(|_| !self.world.lenient) {
@@ -568,6 +612,9 @@ impl Effects<'_> {
             Some(_) => {
                 // What lives on it is gone with it.
                 self.world.objects.retain(|id, _| !guests.contains(id));
+                let leaf =
+                    |object: &Object| object.kind == LEAF && object.refs.iter().any(|r| r == id);
+                self.world.objects.retain(|_, object| !leaf(object));
                 Ok(())
             }
             None => Err(Self::refuse(ErrorKind::NotFound, format!("{id} does not exist"))),
@@ -608,6 +655,21 @@ impl Effects<'_> {
             }
             None => Err(Self::refuse(ErrorKind::NotFound, format!("{id} does not exist"))),
         }
+    }
+
+    /// The objects of a kind that refer to one of `parents`, and the tag of each.
+    pub(super) fn children(
+        &self,
+        kind: &str,
+        parents: &[&str],
+    ) -> Vec<(String, Object, Option<String>)> {
+        let of = |object: &Object| object.refs.iter().any(|id| parents.contains(&id.as_str()));
+        let found = self.world.objects.iter().filter(|(_, object)| object.kind == kind);
+        let told = found.filter(|(_, object)| of(object)).map(|(id, object)| {
+            let tagged = kind != LEAF && !self.world.foreign.contains(id);
+            (id.clone(), object.clone(), tagged.then(|| object.made_by.to_string()))
+        });
+        told.collect()
     }
 
     /// The object that has a name.

@@ -45,7 +45,8 @@ pub fn check_invariants(state: &Snapshot, cloud: &Cloud, lost: &[&str], kept: &[
     }
     for (id, object) in &objects {
         let intended = state.intents.contains_key(&object.made_by);
-        if !recorded.contains(id.as_str()) && !intended && !kept.contains(&id.as_str()) {
+        let ours = !intended && !cloud.is_foreign(id);
+        if !recorded.contains(id.as_str()) && ours && !kept.contains(&id.as_str()) {
             broken.push(format!("lost: {id} exists and no row or intent knows it"));
         }
     }

@@ -48,5 +48,8 @@ pub use random::Random;
 pub use run::Run;
 pub use sample::changes;
 pub use sealer::TestSealer;
-pub use thing::{Net, Renamed, Resumable, Single, Thing, ThingHandle, ThingOutputs, provider};
+pub use thing::{
+    Leaf, Net, Part, Renamed, Resumable, Single, Thing, ThingHandle, ThingOutputs, provider,
+    provider_with_children,
+};
 pub use world::World;

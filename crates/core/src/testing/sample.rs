@@ -99,6 +99,7 @@ pub(super) fn record(random: &mut Random, n: u64) -> Record {
         depends_on: (0..random.below(3)).map(id).collect(),
         options: RecordedOptions {
             protect: random.below(2) == 0,
+            exclusive: false,
             retain: random.below(2) == 0,
             deleted_with: (random.below(4) == 0).then(|| id(0)),
             replace_with: vec![("a".into(), id(0)); random.below(2) as usize],

@@ -9,13 +9,16 @@ use super::{
     named::{ByName, Named},
 };
 use crate::{
-    By, Changes, Check, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Observed,
-    Outputs, ProviderError, Registry, Resource, Settled,
+    By, Changes, Check, Child, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Managed,
+    Observed, Outputs, Parent, ProviderError, Registry, Resource, Settled,
     value::{Secret, Value},
 };
 
 macro_rules! thing {
-    ($(#[$doc:meta])* $name:ident, $kind:literal $(, $flag:ident $(= $to:tt)?)* $(; $named:ident)?) => {
+    (
+        $(#[$doc:meta])* $name:ident, $kind:literal $(, $flag:ident $(= $to:tt)?)* $(; $named:ident)?
+        $(=> $parents:expr)?
+    ) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Resource)]
         #[resource(kind = $kind, outputs = ThingOutputs $(, $flag $(= $to)?)*)]
@@ -203,6 +206,26 @@ macro_rules! thing {
                 let by = cx.identity.id;
                 Ok(cx.client.call(Op::Claim, address, Some(id), |at| at.claim(id, by)).await?)
             }
+            $(
+            const PARENTS: &'static [Parent] = $parents;
+
+            async fn list_children(
+                client: &Cloud,
+                parents: &[Managed<'_>],
+            ) -> Result<Vec<Child<Self>>, ProviderError> {
+                let children = concat!("children ", $kind);
+                let found = client
+                    .call(Op::List, children, None, |at| {
+                        let ids: Vec<&str> = parents.iter().map(|parent| parent.id).collect();
+                        Ok(at.children($kind, &ids))
+                    })
+                    .await?;
+                let child = |(id, object, owner): (String, Object, Option<String>)| {
+                    Ok(Child::new(Self::seen(id, &object)?).owned_by(owner))
+                };
+                found.into_iter().map(child).collect()
+            }
+            )?
 
             fn validate(check: &mut Check<'_>) {
                 if check.get::<String>("label").is_some_and(|label| label.is_empty()) {
@@ -257,6 +280,24 @@ thing!(
     version = 2
 );
 
+thing!(
+    /// An object that belongs to the one in `fixed_ref`, which can not go while this is there. It has
+    /// an ownership tag.
+    Part,
+    "model:test/part" => &[
+        Parent::new("model:test/thing", "fixed_ref"),
+        Parent::new("model:test/single", "fixed_ref"),
+        Parent::new("model:test/thing", "held"),
+    ]
+);
+
+thing!(
+    /// An object that belongs to the one in `fixed_ref`, and goes with it. It can have no tag, so
+    /// nobody can tell who made it.
+    Leaf,
+    "model:test/leaf" => &[Parent::new("model:test/thing", "fixed_ref").goes_along()]
+);
+
 /// The provider of the modelled cloud, under the name `model`.
 #[must_use]
 pub fn provider(cloud: &Cloud) -> Registry<Cloud> {
@@ -267,4 +308,10 @@ pub fn provider(cloud: &Cloud) -> Registry<Cloud> {
         .with::<Net>()
         .with::<Named>()
         .with_lookup::<ByName>()
+}
+
+/// The same, with the types whose objects belong to others: [`Part`] and [`Leaf`].
+#[must_use]
+pub fn provider_with_children(cloud: &Cloud) -> Registry<Cloud> {
+    provider(cloud).with::<Part>().with::<Leaf>()
 }

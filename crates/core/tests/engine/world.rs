@@ -3,7 +3,7 @@
 use formwork_core::{
     ApplyError, Engine, Plan, Scope, Seed, Stack,
     state::Snapshot,
-    testing::{Cloud, MemoryStore, Object, check_invariants, provider},
+    testing::{Cloud, MemoryStore, Object, check_invariants, provider, provider_with_children},
 };
 
 pub(crate) struct World {
@@ -12,6 +12,8 @@ pub(crate) struct World {
     pub(crate) lost: Vec<String>,
     pub(crate) kept: Vec<String>,
     pub(crate) parallelism: usize,
+    /// Whether there are types whose objects belong to others.
+    pub(crate) children: bool,
     runs: std::cell::Cell<u64>,
 }
 
@@ -23,11 +25,18 @@ impl World {
             lost: Vec::new(),
             kept: Vec::new(),
             parallelism: 8,
+            children: false,
             runs: std::cell::Cell::new(0),
         }
     }
 
+    /// One whose objects can belong to others.
+    pub(crate) fn of_families() -> Self {
+        Self { children: true, ..Self::new() }
+    }
+
     pub(crate) fn engine(&self) -> Engine {
+        let provider = if self.children { provider_with_children } else { provider };
         Engine::builder()
             .provider(provider(&self.cloud))
             .state(self.store.clone())

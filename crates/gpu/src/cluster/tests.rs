@@ -308,6 +308,11 @@ async fn a_cluster_that_was_just_applied_has_nothing_left_to_do() {
     world.up(&cluster).await;
     let plan = world.plan(&cluster).await.unwrap();
     assert!(plan.is_empty(), "{plan}");
+    assert_eq!(
+        plan.data().unmanaged,
+        Some(Vec::new()),
+        "all that belongs to it is declared: {plan}"
+    );
 }
 
 /// Applies a plan and answers the calls that changed something, in order.

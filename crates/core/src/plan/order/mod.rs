@@ -8,6 +8,7 @@
 mod going;
 mod keys;
 mod soft;
+mod strays;
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,7 +19,7 @@ use self::{
     soft::{Soft, Weight, choose, components, topological},
 };
 use super::{
-    Action, Missing, Observation, PlanError, Step, StepId,
+    Action, Missing, Observation, PlanError, Reason, Step, StepId,
     decide::{Decision, Draft},
     import::{imported_as, secret_as},
     late::Asked,
@@ -69,7 +70,11 @@ pub(super) fn held_in_the_way(draft: &Draft<'_>, removals: &[Removal]) -> Vec<Re
     arrangement.held_in_the_way(removals)
 }
 
-pub(super) fn arrange(draft: &Draft<'_>, removals: &[Removal]) -> Result<Arranged, PlanError> {
+pub(super) fn arrange(
+    draft: &Draft<'_>,
+    removals: &[Removal],
+    strays: &[(usize, Reason)],
+) -> Result<Arranged, PlanError> {
     let mut arrangement = Arrangement::new(draft);
     arrangement.forward();
     let forward = arrangement.steps.len();
@@ -78,6 +83,7 @@ pub(super) fn arrange(draft: &Draft<'_>, removals: &[Removal]) -> Result<Arrange
         let users = users.insert(Users::of_all(draft.facts));
         arrangement.removals(users, removals);
     }
+    arrangement.strays(strays);
     let next = arrangement.next();
     if topological(&next).is_none() {
         return Err(arrangement.cycle(&next));
