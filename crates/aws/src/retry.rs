@@ -49,3 +49,30 @@ where
         }
     }
 }
+
+/// How long a create waits with what it still has to do to an object that exists, in all.
+const LONGEST_FINISH: Duration = Duration::from_secs(10 * 60);
+
+/// Does what a create has to do to an object that exists already, and again while the service asks to
+/// slow down: else the create would have failed half way, for want of patience. `rest` sets what it
+/// sets, however often it is called.
+pub(crate) async fn while_throttled<T, F>(mut rest: impl FnMut() -> F) -> Result<T, ProviderError>
+where
+    F: Future<Output = Result<T, ProviderError>>,
+{
+    let end = Instant::now() + LONGEST_FINISH;
+    let mut wait = FIRST_WAIT;
+    loop {
+        match rest().await {
+            Err(error) if error.kind == ErrorKind::Throttled => {
+                let pause = error.retry_after.map_or(wait, |after| after.max(wait));
+                if Instant::now() + pause > end {
+                    return Err(error);
+                }
+                sleep(pause).await;
+                wait = (wait * 2).min(LONGEST_WAIT);
+            }
+            result => return result,
+        }
+    }
+}

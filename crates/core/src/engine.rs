@@ -393,7 +393,16 @@ impl PlanRequest<'_> {
             parallelism: settings.parallelism,
             heard,
         };
-        let renamed = gatherer.rename(&program, &mut snapshot);
+        let chosen = match self.narrow.is_whole() || gatherer.providers.len() == gatherer.defaults {
+            true => None,
+            false => {
+                let replace = self.replace.iter().chain(self.import.keys());
+                Some(self.narrow.select(&program, &snapshot, self.want, replace)?)
+            }
+        };
+        let renamed = gatherer.rename(&program, &mut snapshot, |record| {
+            chosen.as_ref().is_none_or(|chosen| chosen.contains(&record.address))
+        });
         // What went through a provider that is undecided itself can not be looked at.
         let out_of_sight = |record: &Record| {
             self.want != Want::Nothing

@@ -31,7 +31,8 @@ async fn the_cluster_comes_up_stays_is_put_back_and_goes() {
         fields,
         [
             format!("~ cluster/vpc  aws:ec2/vpc  {vpc}").as_str(),
-            "enable_dns_hostnames  true -> false"
+            "field                 program  recorded  there",
+            "enable_dns_hostnames  true     true      false  `up` puts it back",
         ]
     );
     program.ok(&["up"]);

@@ -17,7 +17,7 @@ use crate::{
     client::Clients,
     error::{Named, incomplete},
     id::id_type,
-    retry::while_unseen,
+    retry::{while_throttled, while_unseen},
     tags::{self, OWNER_FILTER, Tags},
     wait,
 };
@@ -117,7 +117,7 @@ impl Lifecycle for InternetGateway {
             .ok_or_else(|| incomplete("ec2:CreateInternetGateway", "gateway"))?;
         let outputs = outputs(clients, gateway)?;
         let Some(vpc) = &inputs.vpc_id else { return Ok(outputs) };
-        match attach(clients, &outputs.id, vpc).await {
+        match while_throttled(|| attach(clients, &outputs.id, vpc)).await {
             Ok(()) => Ok(InternetGatewayOutputs { vpc_id: Some(vpc.clone()), ..outputs }),
             Err(error) => Err(CreateError::partial(error, outputs)),
         }

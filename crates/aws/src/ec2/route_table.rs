@@ -17,7 +17,7 @@ use crate::{
     client::Clients,
     error::{Named, incomplete, unless_absent},
     id::id_type,
-    retry::{while_failing, while_unseen},
+    retry::{while_failing, while_throttled, while_unseen},
     tags::{self, OWNER_FILTER, Tags},
 };
 
@@ -119,7 +119,7 @@ impl Lifecycle for RouteTable {
         let table =
             answer.route_table().ok_or_else(|| incomplete("ec2:CreateRouteTable", "table"))?;
         let outputs = outputs(clients, table)?;
-        match propagate(clients, table, &inputs.propagating_vgws).await {
+        match while_throttled(|| propagate(clients, table, &inputs.propagating_vgws)).await {
             Ok(()) => Ok(outputs),
             Err(error) => Err(CreateError::partial(error, outputs)),
         }

@@ -18,7 +18,7 @@ use crate::{
     client::Clients,
     error::{Named, incomplete},
     id::id_type,
-    retry::while_unseen,
+    retry::{while_throttled, while_unseen},
     tags::{self, OWNER_FILTER, Tags},
     wait,
 };
@@ -139,7 +139,7 @@ impl Lifecycle for SecurityGroup {
         if inputs.keep_default_egress {
             return Ok(outputs);
         }
-        match remove_default_egress(clients, id).await {
+        match while_throttled(|| remove_default_egress(clients, id)).await {
             Ok(()) => Ok(outputs),
             Err(error) => Err(CreateError::partial(error, outputs)),
         }

@@ -21,7 +21,7 @@ use crate::{
     client::Clients,
     error::{Named, incomplete},
     id::id_type,
-    retry::while_unseen,
+    retry::{while_throttled, while_unseen},
     tags::{self, OWNER_FILTER, Tags},
     wait,
 };
@@ -176,7 +176,9 @@ impl Lifecycle for Subnet {
         let subnet = answer.subnet().ok_or_else(|| incomplete("ec2:CreateSubnet", "subnet"))?;
         let outputs = outputs(clients, subnet)?;
         let (now, wanted) = (Attributes::seen(subnet), Attributes::of(inputs));
-        match subnet_attributes::write(clients, &outputs.id, &now, &wanted).await {
+        match while_throttled(|| subnet_attributes::write(clients, &outputs.id, &now, &wanted))
+            .await
+        {
             Ok(()) => Ok(outputs),
             Err(error) => Err(CreateError::partial(error, outputs)),
         }

@@ -20,6 +20,7 @@ use crate::{
     client::Clients,
     error::{Named, incomplete, unless_absent},
     id::{choice, id_type},
+    retry::while_throttled,
     tags::{self, OWNER_FILTER, Tags},
     wait,
 };
@@ -189,8 +190,10 @@ impl Lifecycle for Vpc {
         let vpc = answer.vpc().ok_or_else(|| incomplete("ec2:CreateVpc", "VPC"))?;
         let outputs = outputs(clients, vpc, None)?;
         let rest = async {
-            vpc_attributes::write(clients, &outputs.id, Attributes::NEW, Attributes::of(inputs))
-                .await?;
+            while_throttled(|| {
+                vpc_attributes::write(clients, &outputs.id, Attributes::NEW, Attributes::of(inputs))
+            })
+            .await?;
             vpc_blocks::write(clients, &outputs.id, vpc, inputs).await
         };
         match rest.await {

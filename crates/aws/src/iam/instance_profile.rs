@@ -17,7 +17,7 @@ use crate::{
     client::Clients,
     error::{Named, incomplete, unless_absent},
     id::Arn,
-    retry::{while_failing, while_unseen},
+    retry::{while_failing, while_throttled, while_unseen},
     tags::{self, Tags},
     wait,
 };
@@ -115,7 +115,7 @@ impl Lifecycle for InstanceProfile {
             Err(error) => return Err(error.into()),
         };
         let outputs = outputs(&profile);
-        match set_role(cx.client, &profile, inputs.role.as_ref()).await {
+        match while_throttled(|| set_role(cx.client, &profile, inputs.role.as_ref())).await {
             Ok(()) => Ok(outputs),
             Err(error) => Err(CreateError::partial(error, outputs)),
         }

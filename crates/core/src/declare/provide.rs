@@ -42,6 +42,9 @@ impl<P: Provider, F: Fn() -> P + Send + Sync> Provider for Brought<P, F> {
     fn lookup(&self, kind: &str) -> Option<&dyn LookupHandler> {
         self.made()?.lookup(kind)
     }
+    fn child_kinds(&self) -> Vec<&'static str> {
+        self.made().map_or_else(Vec::new, Provider::child_kinds)
+    }
     fn target(&self) -> Value {
         self.made().map_or(Value::Null, Provider::target)
     }

@@ -45,7 +45,7 @@ impl PlanRequest<'_> {
             parallelism: settings.parallelism,
             heard: &heard,
         };
-        gatherer.rename(&self.program, &mut renamed);
+        gatherer.rename(&self.program, &mut renamed, |_| self.narrow.is_whole());
         let mut program = self.recorded(&renamed)?;
         for _ in 0..ROUNDS {
             match self.plan_decided(program, snapshot.clone(), &heard, seed).await? {

@@ -117,7 +117,9 @@ impl Gatherer<'_> {
             }
         }
         let mut asked = Vec::new();
-        for provider in self.providers {
+        // A provider that none of them goes through is not even asked what it has.
+        let used: Vec<&str> = of_kind.keys().map(|(provider, _)| *provider).collect();
+        for provider in self.providers.iter().filter(|p| used.contains(&p.name())) {
             for kind in provider.child_kinds() {
                 let Some(handler) = provider.handler(kind) else { continue };
                 let mut kinds: Vec<&str> = handler.parents().iter().map(|of| of.kind).collect();
@@ -165,7 +167,10 @@ impl Gatherer<'_> {
             return Ok(strays);
         }
         let mut held: HashMap<(&str, &str), Vec<&str>> = HashMap::new();
-        for row in snapshot.records.values().filter(|row| row.status != Status::Absent) {
+        let alike = |row: &&Record| {
+            row.status != Status::Absent && strays.iter().any(|stray| stray.kind == row.kind)
+        };
+        for row in snapshot.records.values().filter(alike) {
             if let Some(id) = self.id_of(row) {
                 held.entry((&row.kind, id)).or_default().push(&row.provider);
             }

@@ -19,17 +19,30 @@ pub(crate) struct Renamed {
 }
 
 impl Gatherer<'_> {
-    /// Gives what is recorded the names that its types have today.
-    pub(crate) fn rename(&self, program: &Program, snapshot: &mut Snapshot) -> Renamed {
+    /// Gives what is recorded the names that its types have today. A provider that the program
+    /// brings along is made only for rows that the plan is about.
+    pub(crate) fn rename(
+        &self,
+        program: &Program,
+        snapshot: &mut Snapshot,
+        chosen: impl Fn(&Record) -> bool,
+    ) -> Renamed {
         let mut renamed =
             Renamed { records: BTreeSet::new(), intents: BTreeSet::new(), pins: Vec::new() };
+        let brought: Vec<&str> = self.providers[self.defaults..].iter().map(|p| p.name()).collect();
         let today = |record: &Record| {
+            if brought.contains(&record.provider.as_str()) && !chosen(record) {
+                return None;
+            }
             let kind = self.handler(record)?.1.resource_type().kind;
             (kind != record.kind).then(|| kind.to_owned())
         };
         let place = |record: &Record| (record.address.clone(), record.kind.clone());
-        let current = snapshot.records.values().filter(|row| row.role == Role::Current);
-        let taken: BTreeSet<_> = current.map(place).collect();
+        let mut taken = BTreeSet::new();
+        if snapshot.records.values().any(|record| today(record).is_some()) {
+            let current = snapshot.records.values().filter(|row| row.role == Role::Current);
+            taken.extend(current.map(place));
+        }
         for (id, record) in &mut snapshot.records {
             let Some(kind) = today(record) else { continue };
             record.kind = kind;

@@ -26,6 +26,7 @@ use crate::{
     client::Clients,
     ec2::{CapacityReservationId, LaunchTemplateReference, SubnetId},
     id::{Arn, choice},
+    retry::while_throttled,
     tags::Tags,
     wait,
 };
@@ -346,7 +347,7 @@ impl Lifecycle for AutoScalingGroup {
         let outputs = AutoScalingGroupOutputs { name, arn: Arn::default() };
         let made =
             Self { suspended_processes: Vec::new(), enabled_metrics: Vec::new(), ..inputs.clone() };
-        match request::companions(cx, &outputs.name, &made, inputs).await {
+        match while_throttled(|| request::companions(cx, &outputs.name, &made, inputs)).await {
             Ok(()) => Ok(outputs),
             Err(error) => Err(CreateError::partial(error, outputs)),
         }

@@ -34,6 +34,7 @@ use crate::{
     client::Clients,
     error::{Named, incomplete, unless_absent},
     id::{Arn, choice, id_type},
+    retry::while_throttled,
     tags::{OWNER_FILTER, Tags},
     wait,
 };
@@ -324,7 +325,8 @@ impl Lifecycle for Instance {
     ) -> Result<InstanceOutputs, CreateError<Self>> {
         let seen = run::run(cx, inputs).await?;
         let outputs = observe::outputs(cx.client, &seen)?;
-        match change::not_said_at_launch(cx.client, &seen.instance, inputs).await {
+        let rest = || change::not_said_at_launch(cx.client, &seen.instance, inputs);
+        match while_throttled(rest).await {
             Ok(()) => Ok(outputs),
             Err(error) => Err(CreateError::partial(error, outputs)),
         }
