@@ -16,6 +16,7 @@ pub mod ec2;
 mod error;
 pub mod iam;
 mod id;
+mod locate;
 pub mod lookup;
 mod provider;
 mod retry;

@@ -2,8 +2,8 @@
 
 use aws_sdk_ec2::{primitives::Blob, types};
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Observed, Outputs,
-    ProviderError, Resource, Secret,
+    By, Changes, Check, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Observed,
+    Outputs, ProviderError, Resource, Secret,
 };
 use serde::{Deserialize, Serialize};
 
@@ -127,6 +127,22 @@ impl Lifecycle for KeyPair {
         };
         found.iter().map(look).collect()
     }
+
+    async fn locate(
+        clients: &Clients,
+        by: By<'_, Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        let (by, value) = match by {
+            By::Id(id) if id.starts_with("key-") => ("key-pair-id", id.to_owned()),
+            By::Id(name) => ("key-name", name.to_owned()),
+            By::Inputs(Self { name: Some(name), .. }) => ("key-name", name.clone()),
+            By::Inputs(_) => return Ok(None),
+        };
+        let found = pairs(clients, by, &[value]).await?;
+        found.first().map(|pair| observe(clients, pair, None, None)).transpose()
+    }
+
+    crate::locate::claimed_by_tags!();
 
     async fn create(
         cx: &Context<'_, Clients>,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use aws_sdk_ec2::types;
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle, Observed,
-    Outputs, ProviderError, Resource, Settled,
+    By, Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle,
+    Observed, Outputs, ProviderError, Resource, Settled,
 };
 use serde::{Deserialize, Serialize};
 
@@ -120,6 +120,22 @@ impl Lifecycle for PlacementGroup {
             })
             .collect()
     }
+
+    async fn locate(
+        clients: &Clients,
+        by: By<'_, Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        let (by, value) = match by {
+            By::Id(id) if id.starts_with("pg-") => ("group-id", id.to_owned()),
+            By::Id(name) => ("group-name", name.to_owned()),
+            By::Inputs(Self { name: Some(name), .. }) => ("group-name", name.clone()),
+            By::Inputs(_) => return Ok(None),
+        };
+        let found = groups(clients, by, &[value]).await?;
+        found.first().map(|group| observe(clients, group, None)).transpose()
+    }
+
+    crate::locate::claimed_by_tags!();
 
     async fn create(
         cx: &Context<'_, Clients>,

@@ -2,8 +2,8 @@
 
 use aws_sdk_ec2::types;
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle, Observed,
-    Outputs, ProviderError, Resource, Settled,
+    By, Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle,
+    Observed, Outputs, ProviderError, Resource, Settled,
 };
 use serde::{Deserialize, Serialize};
 
@@ -108,6 +108,25 @@ impl Lifecycle for SecurityGroup {
         let groups = some(clients, "group-id", ids!(among)).await?;
         observe(clients, &groups, among).await
     }
+
+    async fn locate(
+        clients: &Clients,
+        by: By<'_, Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        let groups = match by {
+            By::Id(id) => some(clients, "group-id", vec![id.to_owned()]).await?,
+            // No two groups of a VPC have the same name.
+            By::Inputs(Self { name: Some(name), vpc_id: Some(vpc), .. }) => {
+                let mut groups = some(clients, "group-name", vec![name.clone()]).await?;
+                groups.retain(|group| group.vpc_id() == Some(vpc.as_str()));
+                groups
+            }
+            By::Inputs(_) => return Ok(None),
+        };
+        Ok(observe(clients, &groups, &[]).await?.pop())
+    }
+
+    crate::locate::claimed_by_tags!();
 
     async fn create(
         cx: &Context<'_, Clients>,

@@ -2,8 +2,8 @@
 
 use aws_sdk_iam::types;
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle, Observed,
-    Outputs, ProviderError, Resource, Settled,
+    By, Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle,
+    Observed, Outputs, ProviderError, Resource, Settled,
 };
 use serde::{Deserialize, Serialize};
 
@@ -91,6 +91,28 @@ impl Lifecycle for InstanceProfile {
     ) -> Result<Vec<Observed<Self>>, ProviderError> {
         // ListInstanceProfiles has no tags.
         each(among, |known| see(clients, known)).await
+    }
+
+    async fn locate(
+        clients: &Clients,
+        by: By<'_, Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        let name = match by {
+            By::Id(name) => name,
+            By::Inputs(Self { name: Some(name), .. }) => name.as_str(),
+            By::Inputs(_) => return Ok(None),
+        };
+        let profile = get(clients, name).await?;
+        Ok(profile.map(|profile| observe(clients, &profile, None)))
+    }
+
+    async fn claim(cx: &Context<'_, Clients>, known: &Known<Self>) -> Result<(), ProviderError> {
+        let all = tags::all(cx.client, cx.identity, &known.inputs.tags);
+        let call =
+            cx.client.iam().tag_instance_profile().instance_profile_name(&known.outputs.name);
+        let call = call.set_tags(Some(super::entity::sent_tags(&all)?));
+        call.send().await.named("iam:TagInstanceProfile")?;
+        Ok(())
     }
 
     async fn create(

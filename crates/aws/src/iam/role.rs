@@ -2,8 +2,8 @@
 
 use aws_sdk_iam::types;
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle, Observed,
-    Outputs, ProviderError, Resource, Settled,
+    By, Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle,
+    Observed, Outputs, ProviderError, Resource, Settled,
 };
 use serde::{Deserialize, Serialize};
 
@@ -138,6 +138,27 @@ impl Lifecycle for Role {
     ) -> Result<Vec<Observed<Self>>, ProviderError> {
         // ListRoles has neither tags nor boundaries.
         super::entity::each(among, |known| see(clients, known)).await
+    }
+
+    async fn locate(
+        clients: &Clients,
+        by: By<'_, Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        let name = match by {
+            By::Id(name) => name,
+            By::Inputs(Self { name: Some(name), .. }) => name.as_str(),
+            By::Inputs(_) => return Ok(None),
+        };
+        let role = get(clients, name).await?;
+        role.map(|role| observe(clients, &role, None)).transpose()
+    }
+
+    async fn claim(cx: &Context<'_, Clients>, known: &Known<Self>) -> Result<(), ProviderError> {
+        let all = tags::all(cx.client, cx.identity, &known.inputs.tags);
+        let call = cx.client.iam().tag_role().role_name(known.outputs.name.as_str());
+        let call = call.set_tags(Some(super::entity::sent_tags(&all)?));
+        call.send().await.named("iam:TagRole")?;
+        Ok(())
     }
 
     async fn create(

@@ -16,8 +16,8 @@ mod versions;
 
 use aws_sdk_ec2::types;
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, FoundBy, Inputs, Known, Lifecycle, Observed,
-    Outputs, ProviderError, Resource, Settled,
+    By, Changes, Check, Context, CreateError, Deletion, FoundBy, Inputs, Known, Lifecycle,
+    Observed, Outputs, ProviderError, Resource, Settled,
 };
 use serde::{Deserialize, Serialize};
 
@@ -282,6 +282,25 @@ impl Lifecycle for LaunchTemplate {
         };
         found.iter().zip(versions).filter_map(look).collect()
     }
+
+    async fn locate(
+        clients: &Clients,
+        by: By<'_, Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        let (by, value) = match by {
+            By::Id(id) => ("launch-template-id", id.to_owned()),
+            By::Inputs(Self { name: Some(name), .. }) => ("launch-template-name", name.clone()),
+            By::Inputs(_) => return Ok(None),
+        };
+        let Some(template) = templates(clients, by, vec![value]).await?.pop() else {
+            return Ok(None);
+        };
+        // What is taken over is what a launch gets that names no version.
+        let default = template.default_version_number.unwrap_or(1).to_string().into();
+        look(clients, &template, &default, None).await
+    }
+
+    crate::locate::claimed_by_tags!();
 
     async fn create(
         cx: &Context<'_, Clients>,
