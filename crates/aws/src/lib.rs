@@ -17,6 +17,9 @@ pub mod ec2;
 mod error;
 pub mod iam;
 mod id;
+#[cfg(test)]
+mod import_tests;
+mod locate;
 pub mod lookup;
 pub mod policy;
 mod provider;

@@ -90,7 +90,8 @@ pub(crate) fn difference(all: Tags, known: &Tags, changes: &Changes) -> (Tags, B
     (all, removed)
 }
 
-/// Gives the EC2 object `id`, which nobody owns, all tags that it would have been made with.
+/// Gives the EC2 object `id` all tags that it would have been made with. The ownership tag of another
+/// stack gives way: whoever imports by an id takes the object.
 pub(crate) async fn take_over(
     clients: &Clients,
     identity: &Identity,

@@ -7,7 +7,7 @@
 use std::{fmt::Debug, time::Duration};
 
 use formwork_core::{
-    Address, Changes, Context, Deletion, Field, FoundBy, Identity, Known, Lifecycle, Observed,
+    Address, By, Changes, Context, Deletion, Field, FoundBy, Identity, Known, Lifecycle, Observed,
     OutputField, Outputs, Resource, ResourceId, Seed, Settled,
     value::{Path, Value},
 };
@@ -110,6 +110,8 @@ impl<'a> Laws<'a> {
         let cx = self.context(&identity);
         self.seen(&cx, &known).await;
         self.is_nobody_elses(&cx, n, &known).await;
+        must::<R, _, _>("claim", R::claim(&cx, &known).await);
+        self.seen(&cx, &known).await;
         for inputs in versions {
             let changes = changes::<R>(&known.inputs, &inputs);
             must_update_in_place::<R>(&changes);
@@ -202,6 +204,11 @@ impl<'a> Laws<'a> {
             let found = must::<R, _, _>("find", R::find(cx, &known.inputs).await);
             self.same("find", known, found.as_ref());
         }
+        let own = id::<R>(&known.outputs);
+        let by = By::Id(own.as_str().unwrap_or_default());
+        let located = must::<R, _, _>("locate", R::locate(cx.client, by).await);
+        let located = located.map(|seen| id::<R>(&seen.outputs));
+        assert_eq!(located, Some(own), "{}: it is not located by its own id", R::TYPE.kind);
         let listed = must::<R, _, _>("list", R::list(cx.client, std::slice::from_ref(known)).await);
         let is_it = |seen: &&Observed<R>| id::<R>(&seen.outputs) == id::<R>(&known.outputs);
         self.same("list", known, listed.iter().find(is_it));
@@ -216,6 +223,8 @@ impl<'a> Laws<'a> {
         n: u64,
         known: &Known<R>,
     ) {
+        let located = must::<R, _, _>("locate", R::locate(cx.client, By::Id("no-such-0")).await);
+        assert!(located.is_none(), "{}: locate finds what is not there", R::TYPE.kind);
         if R::FOUND_BY == FoundBy::NaturalKey || self.lacks::<R>(Lacking::Find) {
             return;
         }

@@ -2,8 +2,8 @@
 
 use aws_sdk_autoscaling::types;
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Observed, Outputs,
-    ProviderError, Resource,
+    By, Changes, Check, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Observed,
+    Outputs, ProviderError, Resource,
 };
 use serde::{Deserialize, Serialize};
 
@@ -111,6 +111,23 @@ impl Lifecycle for ScheduledAction {
         all.iter().filter_map(look).collect()
     }
 
+    async fn locate(
+        clients: &Clients,
+        by: By<'_, Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        let (group, name) = match by {
+            By::Id(id) => match crate::locate::pair(id, '/') {
+                Some((group, name)) => (group.to_owned(), name.to_owned()),
+                None => return Ok(None),
+            },
+            By::Inputs(Self { auto_scaling_group_name, name, .. }) => {
+                (auto_scaling_group_name.clone(), name.clone())
+            }
+        };
+        let found = named(clients, &group, &name).await?;
+        found.map(|action| observe(&action, None)).transpose()
+    }
+
     async fn create(
         cx: &Context<'_, Clients>,
         inputs: &Self,
@@ -201,11 +218,19 @@ async fn one(
     clients: &Clients,
     inputs: &ScheduledAction,
 ) -> Result<Option<types::ScheduledUpdateGroupAction>, ProviderError> {
+    named(clients, &inputs.auto_scaling_group_name, &inputs.name).await
+}
+
+async fn named(
+    clients: &Clients,
+    group: &str,
+    name: &str,
+) -> Result<Option<types::ScheduledUpdateGroupAction>, ProviderError> {
     let call = clients
         .autoscaling()
         .describe_scheduled_actions()
-        .auto_scaling_group_name(&inputs.auto_scaling_group_name)
-        .scheduled_action_names(&inputs.name);
+        .auto_scaling_group_name(group)
+        .scheduled_action_names(name);
     match call.send().await.named(DESCRIBE) {
         Ok(answer) => Ok(answer.scheduled_update_group_actions.and_then(|mut found| found.pop())),
         // Auto Scaling has one code for all that is wrong. With its group an action is gone too.

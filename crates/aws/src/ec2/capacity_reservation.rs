@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use aws_sdk_ec2::types;
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle, Observed,
-    Outputs, ProviderError, Resource, Settled,
+    By, Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle,
+    Observed, Outputs, ProviderError, Resource, Settled,
 };
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,7 @@ use crate::{
     client::Clients,
     error::{Absent, Named, incomplete, unless_absent},
     id::{Arn, choice, id_type},
+    locate::nameless,
     tags::{self, OWNER_FILTER, Tags},
 };
 
@@ -194,6 +195,20 @@ impl Lifecycle for CapacityReservation {
         };
         found.iter().filter_map(look).collect()
     }
+
+    async fn locate(
+        clients: &Clients,
+        by: By<'_, Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        let By::Id(id) = by else { return Err(nameless::<Self>()) };
+        if !id.starts_with("cr-") {
+            return Ok(None);
+        }
+        let found = one(clients, &id.into()).await?.filter(lives);
+        found.map(|it| observe(clients, &it, None)).transpose()
+    }
+
+    crate::locate::claimed_by_tags!();
 
     async fn create(
         cx: &Context<'_, Clients>,

@@ -2,8 +2,8 @@
 
 use aws_sdk_ec2::types;
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Observed, Outputs,
-    ProviderError, Resource,
+    By, Changes, Check, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Observed,
+    Outputs, ProviderError, Resource,
 };
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,7 @@ use crate::{
     client::Clients,
     error::{Named, incomplete, unless_absent},
     id::id_type,
+    locate::nameless,
     retry::while_unseen,
     tags::{self, Tags},
 };
@@ -91,6 +92,20 @@ impl Lifecycle for EgressOnlyInternetGateway {
             })
             .collect()
     }
+
+    async fn locate(
+        clients: &Clients,
+        by: By<'_, Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        let By::Id(id) = by else { return Err(nameless::<Self>()) };
+        let found = all(clients).await?;
+        let is_it = |it: &&types::EgressOnlyInternetGateway| {
+            it.egress_only_internet_gateway_id() == Some(id)
+        };
+        found.iter().find(is_it).map(|gateway| observe(clients, gateway, None)).transpose()
+    }
+
+    crate::locate::claimed_by_tags!();
 
     async fn create(
         cx: &Context<'_, Clients>,

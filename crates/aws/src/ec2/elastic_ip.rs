@@ -2,8 +2,8 @@
 
 use aws_sdk_ec2::types;
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle, Observed,
-    Outputs, ProviderError, Resource,
+    By, Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle,
+    Observed, Outputs, ProviderError, Resource,
 };
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,7 @@ use crate::{
     client::Clients,
     error::{Named, incomplete, unless_absent},
     id::id_type,
+    locate::nameless,
     retry::while_failing,
     tags::{self, OWNER_FILTER, Tags},
     wait,
@@ -98,6 +99,17 @@ impl Lifecycle for ElasticIp {
         let found = some(clients, "allocation-id", ids!(among)).await?;
         found.iter().map(|address| observe(clients, address, known(address))).collect()
     }
+
+    async fn locate(
+        clients: &Clients,
+        by: By<'_, Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        let By::Id(id) = by else { return Err(nameless::<Self>()) };
+        let address = one(clients, "allocation-id", id).await?;
+        address.map(|address| observe(clients, &address, None)).transpose()
+    }
+
+    crate::locate::claimed_by_tags!();
 
     async fn create(
         cx: &Context<'_, Clients>,

@@ -2,8 +2,8 @@
 
 use aws_sdk_ec2::types;
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle, Observed,
-    Outputs, ProviderError, Resource, Settled,
+    By, Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle,
+    Observed, Outputs, ProviderError, Resource, Settled,
 };
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,7 @@ use crate::{
     client::Clients,
     error::{Named, incomplete},
     id::id_type,
+    locate::nameless,
     retry::{while_throttled, while_unseen},
     tags::{self, OWNER_FILTER, Tags},
     wait,
@@ -98,6 +99,17 @@ impl Lifecycle for InternetGateway {
         };
         found.iter().map(|gateway| observe(clients, gateway, known(gateway))).collect()
     }
+
+    async fn locate(
+        clients: &Clients,
+        by: By<'_, Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        let By::Id(id) = by else { return Err(nameless::<Self>()) };
+        let gateway = one(clients, "internet-gateway-id", id).await?;
+        gateway.map(|gateway| observe(clients, &gateway, None)).transpose()
+    }
+
+    crate::locate::claimed_by_tags!();
 
     async fn create(
         cx: &Context<'_, Clients>,

@@ -2,8 +2,8 @@
 
 use aws_sdk_ec2::{primitives::Blob, types};
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Observed, Outputs,
-    ProviderError, Resource, Secret,
+    By, Changes, Check, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Observed,
+    Outputs, ProviderError, Resource, Secret,
 };
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,7 @@ use crate::{
     client::Clients,
     error::{Named, incomplete, unless_absent},
     id::{Arn, choice, id_type},
+    locate::may_take,
     tags::{self, OWNER_FILTER, Tags},
 };
 
@@ -127,6 +128,23 @@ impl Lifecycle for KeyPair {
         };
         found.iter().map(look).collect()
     }
+
+    async fn locate(
+        clients: &Clients,
+        by: By<'_, Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        let (filter, value) = match by {
+            By::Id(id) if id.starts_with("key-") => ("key-pair-id", id.to_owned()),
+            By::Id(name) => ("key-name", name.to_owned()),
+            By::Inputs(Self { name: Some(name), .. }) => ("key-name", name.clone()),
+            By::Inputs(_) => return Ok(None),
+        };
+        let mut found = pairs(clients, filter, &[value]).await?;
+        found.retain(|pair| may_take(by, tags::owner(pair.tags()).is_some()));
+        found.first().map(|pair| observe(clients, pair, None, None)).transpose()
+    }
+
+    crate::locate::claimed_by_tags!();
 
     async fn create(
         cx: &Context<'_, Clients>,

@@ -2,8 +2,8 @@
 
 use aws_sdk_ec2::types;
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Inputs, Known, Lifecycle,
-    Observed, Outputs, ProviderError, Resource, Settled,
+    By, Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Inputs, Known,
+    Lifecycle, Observed, Outputs, ProviderError, Resource, Settled,
 };
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,7 @@ use crate::{
     client::Clients,
     error::{Named, incomplete, unless_absent},
     id::{choice, id_type},
+    locate::nameless,
     retry::while_unseen,
     tags::{self, OWNER_FILTER, Tags},
     wait,
@@ -158,6 +159,17 @@ impl Lifecycle for NatGateway {
         let found = some(clients, "nat-gateway-id", ids!(among)).await?;
         found.iter().map(|gateway| observe(clients, gateway, known(gateway))).collect()
     }
+
+    async fn locate(
+        clients: &Clients,
+        by: By<'_, Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        let By::Id(id) = by else { return Err(nameless::<Self>()) };
+        let gateway = one(clients, "nat-gateway-id", id).await?;
+        gateway.map(|gateway| observe(clients, &gateway, None)).transpose()
+    }
+
+    crate::locate::claimed_by_tags!();
 
     async fn create(
         cx: &Context<'_, Clients>,

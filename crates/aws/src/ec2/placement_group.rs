@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use aws_sdk_ec2::types;
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle, Observed,
-    Outputs, ProviderError, Resource, Settled,
+    By, Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle,
+    Observed, Outputs, ProviderError, Resource, Settled,
 };
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +13,9 @@ use super::wire::{seen, seen_number, sent, sent_number};
 use crate::{
     check,
     client::Clients,
-    error::{Named, incomplete, unless_absent},
+    error::{Absent, Named, incomplete, unless_absent},
     id::{Arn, choice, id_type},
+    locate::may_take,
     tags::{self, OWNER_FILTER, Tags},
 };
 
@@ -121,6 +122,25 @@ impl Lifecycle for PlacementGroup {
             .collect()
     }
 
+    async fn locate(
+        clients: &Clients,
+        by: By<'_, Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        let name = match by {
+            By::Id(name) => name.to_owned(),
+            By::Inputs(Self { name: Some(name), .. }) => name.clone(),
+            By::Inputs(_) => return Ok(None),
+        };
+        let mut found = match by {
+            By::Id(id) if id.starts_with("pg-") => with_id(clients, id).await?,
+            _ => groups(clients, "group-name", &[name]).await?,
+        };
+        found.retain(|group| may_take(by, tags::owner(group.tags()).is_some()));
+        found.first().map(|group| observe(clients, group, None)).transpose()
+    }
+
+    crate::locate::claimed_by_tags!();
+
     async fn create(
         cx: &Context<'_, Clients>,
         inputs: &Self,
@@ -212,6 +232,17 @@ impl Lifecycle for PlacementGroup {
 }
 
 /// The groups that have one of `values` as `name`; the call has no pages.
+/// The group of this id, for which there is no filter.
+async fn with_id(clients: &Clients, id: &str) -> Result<Vec<types::PlacementGroup>, ProviderError> {
+    let call = clients.ec2().describe_placement_groups().group_ids(id);
+    let mut found = match call.send().await.named("ec2:DescribePlacementGroups") {
+        Err(error) if error.is_absent() => Vec::new(),
+        answer => answer?.placement_groups.unwrap_or_default(),
+    };
+    found.retain(|group| group.state != Some(types::PlacementGroupState::Deleted));
+    Ok(found)
+}
+
 async fn groups(
     clients: &Clients,
     name: &str,

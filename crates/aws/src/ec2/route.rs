@@ -2,8 +2,8 @@
 
 use aws_sdk_ec2::types;
 use formwork_core::{
-    Changes, Check, Child, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle,
-    Managed, Observed, Outputs, Parent, ProviderError, Resource,
+    By, Changes, Check, Child, Context, CreateError, Deletion, ErrorKind, FoundBy, Known,
+    Lifecycle, Managed, Observed, Outputs, Parent, ProviderError, Resource,
 };
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,7 @@ use crate::{
     cidr,
     client::Clients,
     error::{Named, unless_absent},
+    locate::pair,
     retry::while_unseen,
 };
 
@@ -83,6 +84,26 @@ impl Lifecycle for Route {
                 observe(tables.get(known.inputs.route_table_id.as_str())?, &known.inputs)
             })
             .collect())
+    }
+
+    async fn locate(
+        clients: &Clients,
+        by: By<'_, Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        let (table, destination) = match by {
+            // As Terraform writes it: the table and the destination.
+            By::Id(id) => match pair(id, '_') {
+                Some((table, destination)) => (table.to_owned(), destination.to_owned()),
+                None => return Ok(None),
+            },
+            By::Inputs(Self { route_table_id, destination, .. }) => {
+                (route_table_id.to_string(), destination.clone())
+            }
+        };
+        let declared =
+            Self { route_table_id: table.as_str().into(), destination, target: RouteTarget::Local };
+        let table = route_table::one(clients, "route-table-id", &table).await?;
+        Ok(table.and_then(|table| observe(&table, &declared)))
     }
 
     async fn create(

@@ -2,8 +2,8 @@
 
 use aws_sdk_ec2::types;
 use formwork_core::{
-    Changes, Check, Child, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle,
-    Managed, Observed, Outputs, Parent, ProviderError, Resource,
+    By, Changes, Check, Child, Context, CreateError, Deletion, ErrorKind, FoundBy, Known,
+    Lifecycle, Managed, Observed, Outputs, Parent, ProviderError, Resource,
 };
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,7 @@ use crate::{
     client::Clients,
     error::{Named, incomplete, unless_absent},
     id::id_type,
+    locate::nameless,
     retry::{while_failing, while_throttled, while_unseen},
     tags::{self, OWNER_FILTER, Tags},
 };
@@ -99,6 +100,17 @@ impl Lifecycle for RouteTable {
         let found = some(clients, "route-table-id", ids!(among)).await?;
         found.iter().map(|table| observe(clients, table, known(table))).collect()
     }
+
+    async fn locate(
+        clients: &Clients,
+        by: By<'_, Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        let By::Id(id) = by else { return Err(nameless::<Self>()) };
+        let table = one(clients, "route-table-id", id).await?;
+        table.map(|table| observe(clients, &table, None)).transpose()
+    }
+
+    crate::locate::claimed_by_tags!();
 
     async fn create(
         cx: &Context<'_, Clients>,

@@ -2,8 +2,8 @@
 
 use aws_sdk_ec2::types;
 use formwork_core::{
-    Changes, Check, Child, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle,
-    Managed, Observed, Outputs, Parent, ProviderError, Resource, Settled,
+    By, Changes, Check, Child, Context, CreateError, Deletion, ErrorKind, FoundBy, Known,
+    Lifecycle, Managed, Observed, Outputs, Parent, ProviderError, Resource, Settled,
 };
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,7 @@ use crate::{
     child::of_kind,
     client::Clients,
     error::{Named, incomplete, unless_absent},
+    locate::pair,
     retry::while_unseen,
     wait,
 };
@@ -88,6 +89,34 @@ impl Lifecycle for RouteTableAssociation {
         found.sort_by(|a, b| a.outputs.id.cmp(&b.outputs.id));
         found.dedup_by(|a, b| a.outputs.id == b.outputs.id);
         Ok(found)
+    }
+
+    async fn locate(
+        clients: &Clients,
+        by: By<'_, Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        if let By::Id(id) = by
+            && id.starts_with("rtbassoc-")
+        {
+            let tables = route_table::some(clients, BY_ID, vec![id.to_owned()]).await?;
+            let mut all = tables.iter().flat_map(types::RouteTable::associations);
+            let found = all.find(|one| one.route_table_association_id() == Some(id));
+            return Ok(found.and_then(observe));
+        }
+        let key = match by {
+            // Terraform writes the table behind it, which it may have another one of by now.
+            By::Id(id) => pair(id, '/').map_or(id, |(key, _)| key),
+            By::Inputs(inputs) => inputs.key().1,
+        };
+        let (subnet, gateway) = match key.starts_with("subnet-") {
+            true => (Some(SubnetId::from(key)), None),
+            false => (None, Some(key.to_owned())),
+        };
+        let asked = Self { route_table_id: "".into(), subnet_id: subnet, gateway_id: gateway };
+        let table = |id: &str| pair(id, '/').map(|(_, table)| table.to_owned());
+        let wanted = if let By::Id(id) = by { table(id) } else { None };
+        let found = one(clients, &asked).await?.map(|(_, observed)| observed);
+        Ok(found.filter(|it| wanted.is_none_or(|table| it.inputs.route_table_id.as_str() == table)))
     }
 
     async fn create(
@@ -214,6 +243,7 @@ impl Lifecycle for RouteTableAssociation {
     }
 }
 
+const BY_ID: &str = "association.route-table-association-id";
 const BY_SUBNET: &str = "association.subnet-id";
 const BY_GATEWAY: &str = "association.gateway-id";
 

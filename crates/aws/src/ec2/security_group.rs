@@ -2,8 +2,8 @@
 
 use aws_sdk_ec2::types;
 use formwork_core::{
-    Changes, Check, Child, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle,
-    Managed, Observed, Outputs, Parent, ProviderError, Resource, Settled,
+    By, Changes, Check, Child, Context, CreateError, Deletion, ErrorKind, FoundBy, Known,
+    Lifecycle, Managed, Observed, Outputs, Parent, ProviderError, Resource, Settled,
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,7 @@ use crate::{
     client::Clients,
     error::{Named, incomplete},
     id::id_type,
+    locate::may_take,
     retry::{while_throttled, while_unseen},
     tags::{self, OWNER_FILTER, Tags},
     wait,
@@ -109,6 +110,28 @@ impl Lifecycle for SecurityGroup {
         let groups = some(clients, "group-id", ids!(among)).await?;
         observe(clients, &groups, among).await
     }
+
+    async fn locate(
+        clients: &Clients,
+        by: By<'_, Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        let groups = match by {
+            By::Id(id) => some(clients, "group-id", vec![id.to_owned()]).await?,
+            // No two groups of a VPC have the same name.
+            By::Inputs(Self { name: Some(name), vpc_id: Some(vpc), .. }) => {
+                let mut groups = some(clients, "group-name", vec![name.clone()]).await?;
+                groups.retain(|group| {
+                    group.vpc_id() == Some(vpc.as_str())
+                        && may_take(by, tags::owner(group.tags()).is_some())
+                });
+                groups
+            }
+            By::Inputs(_) => return Ok(None),
+        };
+        Ok(observe(clients, &groups, &[]).await?.pop())
+    }
+
+    crate::locate::claimed_by_tags!();
 
     async fn create(
         cx: &Context<'_, Clients>,

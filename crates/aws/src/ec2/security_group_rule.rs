@@ -4,7 +4,7 @@
 
 use aws_sdk_ec2::types;
 use formwork_core::{
-    Changes, Check, Child, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Managed,
+    By, Changes, Check, Child, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Managed,
     Observed, Outputs, Parent, ProviderError, Resource,
 };
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,7 @@ use crate::{
     client::Clients,
     error::{Named, incomplete, unless_absent},
     id::id_type,
+    locate::nameless,
     retry::while_unseen,
     tags::{self, OWNER_FILTER, Tags},
 };
@@ -124,6 +125,17 @@ macro_rules! direction {
                 let found = some(clients, BY_ID, ids!(among)).await?;
                 found.iter().map(|rule| Self::observe(clients, rule, known(rule))).collect()
             }
+
+            async fn locate(
+                clients: &Clients,
+                by: By<'_, Self>,
+            ) -> Result<Option<Observed<Self>>, ProviderError> {
+                let By::Id(id) = by else { return Err(nameless::<Self>()) };
+                let rule = one(clients, BY_ID, id).await?;
+                rule.map(|rule| Self::observe(clients, &rule, None)).transpose()
+            }
+
+            crate::locate::claimed_by_tags!();
 
             async fn create(
                 cx: &Context<'_, Clients>,

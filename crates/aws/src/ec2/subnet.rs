@@ -2,7 +2,7 @@
 
 use aws_sdk_ec2::types;
 use formwork_core::{
-    Changes, Check, Child, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Managed,
+    By, Changes, Check, Child, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Managed,
     Observed, Outputs, Parent, ProviderError, Resource, Settled,
 };
 use serde::{Deserialize, Serialize};
@@ -152,6 +152,24 @@ impl Lifecycle for Subnet {
         let found = some(clients, "subnet-id", ids!(among)).await?;
         found.iter().map(|subnet| observe(clients, subnet, known(subnet))).collect()
     }
+
+    async fn locate(
+        clients: &Clients,
+        by: By<'_, Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        let found = match by {
+            By::Id(id) => one(clients, "subnet-id", id).await?,
+            // No two subnets of a VPC have the same block.
+            By::Inputs(Self { vpc_id, cidr_block: Some(block), .. }) => {
+                let in_vpc = some(clients, "vpc-id", vec![vpc_id.to_string()]).await?;
+                in_vpc.into_iter().find(|subnet| subnet.cidr_block() == Some(block))
+            }
+            By::Inputs(_) => None,
+        };
+        found.map(|subnet| observe(clients, &subnet, None)).transpose()
+    }
+
+    crate::locate::claimed_by_tags!();
 
     async fn create(
         cx: &Context<'_, Clients>,

@@ -2,8 +2,8 @@
 
 use aws_sdk_ec2::types;
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle, Observed,
-    Outputs, ProviderError, Resource, Settled,
+    By, Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle,
+    Observed, Outputs, ProviderError, Resource, Settled,
 };
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,7 @@ use crate::{
     client::Clients,
     error::{Named, incomplete, unless_absent},
     id::{Arn, id_type},
+    locate::nameless,
     tags::{self, OWNER_FILTER, Tags},
     wait,
 };
@@ -118,6 +119,17 @@ impl Lifecycle for Volume {
         };
         found.iter().map(look).collect()
     }
+
+    async fn locate(
+        clients: &Clients,
+        by: By<'_, Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        let By::Id(id) = by else { return Err(nameless::<Self>()) };
+        let found = volumes(clients, FILTER, vec![id.to_owned()]).await?;
+        found.first().map(|volume| observe(clients, volume, None)).transpose()
+    }
+
+    crate::locate::claimed_by_tags!();
 
     async fn create(
         cx: &Context<'_, Clients>,

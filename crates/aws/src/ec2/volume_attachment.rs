@@ -2,8 +2,8 @@
 
 use aws_sdk_ec2::types;
 use formwork_core::{
-    Changes, Check, Child, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle,
-    Managed, Observed, Outputs, Parent, ProviderError, Resource, Settled, value::Value,
+    By, Changes, Check, Child, Context, CreateError, Deletion, ErrorKind, FoundBy, Known,
+    Lifecycle, Managed, Observed, Outputs, Parent, ProviderError, Resource, Settled, value::Value,
 };
 use serde::{Deserialize, Serialize};
 
@@ -92,6 +92,30 @@ impl Lifecycle for VolumeAttachment {
         let volumes = volumes(clients, ids).await?;
         let there = |known: &&Known<Self>| of(&volumes, &known.inputs).is_some_and(stays);
         Ok(among.iter().filter(there).map(|known| observe(&known.inputs)).collect())
+    }
+
+    async fn locate(
+        clients: &Clients,
+        by: By<'_, Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        let inputs = match by {
+            // Terraform begins with the device, our own ids end with it.
+            By::Id(id) => {
+                let mut parts: Vec<&str> = id.splitn(3, ':').collect();
+                if !id.starts_with("vol-") {
+                    parts.rotate_left(1);
+                }
+                let [volume, instance, device] = parts[..] else { return Ok(None) };
+                Self {
+                    volume_id: volume.into(),
+                    instance_id: instance.into(),
+                    device_name: device.to_owned(),
+                    force_detach: false,
+                }
+            }
+            By::Inputs(inputs) => inputs.clone(),
+        };
+        Ok(one(clients, &inputs).await?.filter(stays).map(|_| observe(&inputs)))
     }
 
     async fn create(

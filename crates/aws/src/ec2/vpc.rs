@@ -2,8 +2,8 @@
 
 use aws_sdk_ec2::types;
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Observed, Outputs,
-    ProviderError, Resource, Settled,
+    By, Changes, Check, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Observed,
+    Outputs, ProviderError, Resource, Settled,
 };
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,7 @@ use crate::{
     client::Clients,
     error::{Named, incomplete, unless_absent},
     id::{choice, id_type},
+    locate::nameless,
     retry::while_throttled,
     tags::{self, OWNER_FILTER, Tags},
     wait,
@@ -169,6 +170,19 @@ impl Lifecycle for Vpc {
         }
         Ok(found)
     }
+
+    async fn locate(
+        clients: &Clients,
+        by: By<'_, Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        let By::Id(id) = by else { return Err(nameless::<Self>()) };
+        match one(clients, "vpc-id", id).await? {
+            Some(vpc) => observe(clients, &vpc, None).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    crate::locate::claimed_by_tags!();
 
     async fn create(
         cx: &Context<'_, Clients>,

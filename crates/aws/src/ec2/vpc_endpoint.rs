@@ -2,8 +2,8 @@
 
 use aws_sdk_ec2::types;
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Identity, Inputs, Known,
-    Lifecycle, Observed, Outputs, ProviderError, Resource, Settled,
+    By, Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Identity, Inputs,
+    Known, Lifecycle, Observed, Outputs, ProviderError, Resource, Settled,
 };
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,7 @@ use crate::{
     client::Clients,
     error::{Named, incomplete},
     id::{choice, id_type},
+    locate::nameless,
     retry::while_unseen,
     tags::{self, OWNER_FILTER, Tags},
     wait,
@@ -213,6 +214,20 @@ impl Lifecycle for VpcEndpoint {
         let found = some(clients, BY_ID, ids!(among)).await?;
         found.iter().map(|endpoint| observe(clients, endpoint, known(endpoint))).collect()
     }
+
+    async fn locate(
+        clients: &Clients,
+        by: By<'_, Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        let By::Id(id) = by else { return Err(nameless::<Self>()) };
+        if !id.starts_with("vpce-") {
+            return Ok(None);
+        }
+        let endpoint = one(clients, BY_ID, id).await?;
+        endpoint.map(|endpoint| observe(clients, &endpoint, None)).transpose()
+    }
+
+    crate::locate::claimed_by_tags!();
 
     async fn create(
         cx: &Context<'_, Clients>,

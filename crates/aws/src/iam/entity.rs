@@ -35,6 +35,11 @@ pub(super) fn is_ours(tags: &[types::Tag], identity: &Identity) -> bool {
     tags.iter().any(|tag| tag.key == Identity::TAG && tag.value == identity.id.as_str())
 }
 
+/// Whether an object with these tags is some stack's.
+pub(super) fn is_owned(tags: &[types::Tag]) -> bool {
+    tags.iter().any(|tag| tag.key == Identity::TAG)
+}
+
 /// Brings the tags of an object to what the program says: one call to remove, one to set.
 macro_rules! update_tags {
     (

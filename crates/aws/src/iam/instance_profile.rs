@@ -2,13 +2,15 @@
 
 use aws_sdk_iam::types;
 use formwork_core::{
-    Changes, Check, Child, Context, CreateError, Deletion, ErrorKind, FoundBy, Identity, Known,
+    By, Changes, Check, Child, Context, CreateError, Deletion, ErrorKind, FoundBy, Identity, Known,
     Lifecycle, Managed, Observed, Outputs, Parent, ProviderError, Resource, Settled,
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
-    entity::{each, if_there, is_ours, made_before, seen_tags, sent_tags, settled, update_tags},
+    entity::{
+        each, if_there, is_ours, is_owned, made_before, seen_tags, sent_tags, settled, update_tags,
+    },
     name::{check_name, check_path, check_tags},
     role::{FORCE, Role, RoleName, root},
 };
@@ -17,6 +19,7 @@ use crate::{
     client::Clients,
     error::{Named, incomplete, unless_absent},
     id::Arn,
+    locate::may_take,
     retry::{while_failing, while_throttled, while_unseen},
     tags::{self, Tags},
     wait,
@@ -92,6 +95,29 @@ impl Lifecycle for InstanceProfile {
     ) -> Result<Vec<Observed<Self>>, ProviderError> {
         // ListInstanceProfiles has no tags.
         each(among, |known| see(clients, known)).await
+    }
+
+    async fn locate(
+        clients: &Clients,
+        by: By<'_, Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        let name = match by {
+            By::Id(name) => name,
+            By::Inputs(Self { name: Some(name), .. }) => name.as_str(),
+            By::Inputs(_) => return Ok(None),
+        };
+        let profile = get(clients, name).await?;
+        let profile = profile.filter(|profile| may_take(by, is_owned(profile.tags())));
+        Ok(profile.map(|profile| observe(clients, &profile, None)))
+    }
+
+    async fn claim(cx: &Context<'_, Clients>, known: &Known<Self>) -> Result<(), ProviderError> {
+        let all = tags::all(cx.client, cx.identity, &known.inputs.tags);
+        let call =
+            cx.client.iam().tag_instance_profile().instance_profile_name(&known.outputs.name);
+        let call = call.set_tags(Some(super::entity::sent_tags(&all)?));
+        call.send().await.named("iam:TagInstanceProfile")?;
+        Ok(())
     }
 
     async fn create(

@@ -2,16 +2,16 @@
 
 use aws_sdk_iam::types;
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle, Observed,
-    Outputs, ProviderError, Resource, Settled,
+    By, Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle,
+    Observed, Outputs, ProviderError, Resource, Settled,
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
     document::{self, DocumentKind, PolicyDocument},
     entity::{
-        each, if_there, is_ours, made_before, seen_document, seen_tags, sent_tags, settled,
-        update_tags,
+        each, if_there, is_ours, is_owned, made_before, seen_document, seen_tags, sent_tags,
+        settled, update_tags,
     },
     name::{check_name, check_path, check_tags},
     role::root,
@@ -21,6 +21,7 @@ use crate::{
     client::Clients,
     error::{Named, incomplete, unless_absent},
     id::Arn,
+    locate::may_take,
     retry::while_failing,
     tags::{self, Tags},
     wait,
@@ -111,6 +112,32 @@ impl Lifecycle for Policy {
     ) -> Result<Vec<Observed<Self>>, ProviderError> {
         // ListPolicies has neither tags, descriptions nor documents.
         each(among, |known| see(clients, known)).await
+    }
+
+    async fn locate(
+        clients: &Clients,
+        by: By<'_, Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        let arn = match by {
+            By::Id(id) if !id.starts_with("arn:") => return Ok(None),
+            By::Id(arn) => arn.into(),
+            By::Inputs(Self { name: Some(name), path, .. }) => {
+                clients.global_arn("iam", &format!("policy{path}{name}"))
+            }
+            By::Inputs(_) => return Ok(None),
+        };
+        match get(clients, &arn).await?.filter(|it| may_take(by, is_owned(it.tags()))) {
+            Some(policy) => observe(clients, &policy, None).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn claim(cx: &Context<'_, Clients>, known: &Known<Self>) -> Result<(), ProviderError> {
+        let all = tags::all(cx.client, cx.identity, &known.inputs.tags);
+        let call = cx.client.iam().tag_policy().policy_arn(known.outputs.arn.as_str());
+        let call = call.set_tags(Some(super::entity::sent_tags(&all)?));
+        call.send().await.named("iam:TagPolicy")?;
+        Ok(())
     }
 
     async fn create(

@@ -2,15 +2,16 @@
 
 use aws_sdk_iam::types;
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle, Observed,
-    Outputs, ProviderError, Resource, Settled,
+    By, Changes, Check, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle,
+    Observed, Outputs, ProviderError, Resource, Settled,
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
     document::{self, DocumentKind, PolicyDocument, PolicyText},
     entity::{
-        if_there, is_ours, made_before, seen_document, seen_tags, sent_tags, settled, update_tags,
+        if_there, is_ours, is_owned, made_before, seen_document, seen_tags, sent_tags, settled,
+        update_tags,
     },
     name::{check_description, check_name, check_path, check_policy_arn, check_tags},
     role_detach,
@@ -20,6 +21,7 @@ use crate::{
     client::Clients,
     error::{Named, incomplete, unless_absent},
     id::{Arn, id_type},
+    locate::may_take,
     retry::while_failing,
     tags::{self, Tags},
 };
@@ -141,6 +143,28 @@ impl Lifecycle for Role {
     ) -> Result<Vec<Observed<Self>>, ProviderError> {
         // ListRoles has neither tags nor boundaries.
         super::entity::each(among, |known| see(clients, known)).await
+    }
+
+    async fn locate(
+        clients: &Clients,
+        by: By<'_, Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        let name = match by {
+            By::Id(name) => name,
+            By::Inputs(Self { name: Some(name), .. }) => name.as_str(),
+            By::Inputs(_) => return Ok(None),
+        };
+        let role = get(clients, name).await?;
+        let role = role.filter(|role| may_take(by, is_owned(role.tags())));
+        role.map(|role| observe(clients, &role, None)).transpose()
+    }
+
+    async fn claim(cx: &Context<'_, Clients>, known: &Known<Self>) -> Result<(), ProviderError> {
+        let all = tags::all(cx.client, cx.identity, &known.inputs.tags);
+        let call = cx.client.iam().tag_role().role_name(known.outputs.name.as_str());
+        let call = call.set_tags(Some(super::entity::sent_tags(&all)?));
+        call.send().await.named("iam:TagRole")?;
+        Ok(())
     }
 
     async fn create(

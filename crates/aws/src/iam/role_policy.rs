@@ -1,8 +1,8 @@
 //! An inline policy of a role: what that one role may do.
 
 use formwork_core::{
-    Changes, Check, Child, Context, CreateError, Deletion, ErrorKind, FoundBy, Known, Lifecycle,
-    Managed, Observed, Outputs, Parent, ProviderError, Resource, Settled,
+    By, Changes, Check, Child, Context, CreateError, Deletion, ErrorKind, FoundBy, Known,
+    Lifecycle, Managed, Observed, Outputs, Parent, ProviderError, Resource, Settled,
 };
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +78,21 @@ impl Lifecycle for RolePolicy {
         among: &[Known<Self>],
     ) -> Result<Vec<Observed<Self>>, ProviderError> {
         each(among, |known| see(clients, known)).await
+    }
+
+    async fn locate(
+        clients: &Clients,
+        by: By<'_, Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        let (role, name) = match by {
+            By::Id(id) => match crate::locate::pair(id, ':') {
+                Some((role, name)) => (role.into(), name),
+                None => return Ok(None),
+            },
+            By::Inputs(Self { role, name: Some(name), .. }) => (role.clone(), name.as_str()),
+            By::Inputs(_) => return Ok(None),
+        };
+        get(clients, &role, name, None).await
     }
 
     async fn create(

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use formwork_core::{
-    Changes, Check, Child, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Managed,
+    By, Changes, Check, Child, Context, CreateError, Deletion, FoundBy, Known, Lifecycle, Managed,
     Observed, Outputs, Parent, ProviderError, Resource,
 };
 use serde::{Deserialize, Serialize};
@@ -88,6 +88,21 @@ impl Lifecycle for RolePolicyAttachment {
             found.get(&inputs.role).is_some_and(|attached| attached.contains(&inputs.policy_arn))
         };
         Ok(among.iter().filter(|known| there(&known.inputs)).map(|k| observed(&k.inputs)).collect())
+    }
+
+    async fn locate(
+        clients: &Clients,
+        by: By<'_, Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        let inputs = match by {
+            By::Id(id) => match crate::locate::pair(id, '/') {
+                Some((role, arn)) => Self { role: role.into(), policy_arn: arn.into() },
+                None => return Ok(None),
+            },
+            By::Inputs(inputs) => inputs.clone(),
+        };
+        let attached = attached(clients, &inputs.role).await?;
+        Ok(attached.contains(&inputs.policy_arn).then(|| observed(&inputs)))
     }
 
     async fn create(

@@ -13,8 +13,8 @@ mod request;
 mod tests;
 
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, FoundBy, Inputs, Known, Lifecycle, Observed,
-    Outputs, ProviderError, Resource, Settled,
+    By, Changes, Check, Context, CreateError, Deletion, FoundBy, Inputs, Known, Lifecycle,
+    Observed, Outputs, ProviderError, Resource, Settled,
 };
 pub use hooks::{LifecycleHook, LifecycleResult, LifecycleTransition};
 pub use policy::{
@@ -26,6 +26,7 @@ use crate::{
     client::Clients,
     ec2::{CapacityReservationId, LaunchTemplateReference, SubnetId},
     id::{Arn, choice},
+    locate::may_take,
     retry::while_throttled,
     tags::Tags,
     wait,
@@ -336,6 +337,28 @@ impl Lifecycle for AutoScalingGroup {
             }
         }
         Ok(found)
+    }
+
+    async fn locate(
+        clients: &Clients,
+        by: By<'_, Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        let name = match by {
+            By::Id(name) => name,
+            By::Inputs(Self { name: Some(name), .. }) => name,
+            By::Inputs(_) => return Ok(None),
+        };
+        let group = observe::one(clients, name).await?.filter(observe::lives);
+        match group.filter(|group| may_take(by, observe::has_owner(group))) {
+            Some(group) => observe::observe(clients, &group, None).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn claim(cx: &Context<'_, Clients>, known: &Known<Self>) -> Result<(), ProviderError> {
+        let (name, inputs) = (&known.outputs.name, &known.inputs);
+        let tags = Changes::new(vec![formwork_core::value::Path::field("tags")]);
+        request::tags(cx, name, inputs, inputs, &tags).await
     }
 
     async fn create(

@@ -63,6 +63,11 @@ pub(super) fn is_owned(group: &types::AutoScalingGroup, identity: &Identity) -> 
     })
 }
 
+/// Whether it is some stack's.
+pub(super) fn has_owner(group: &types::AutoScalingGroup) -> bool {
+    group.tags().iter().any(|tag| tag.key.as_deref() == Some(Identity::TAG))
+}
+
 /// A group in the shape of its inputs.
 pub(super) async fn observe(
     clients: &Clients,

@@ -16,8 +16,8 @@ mod tests;
 
 pub(crate) use check::version;
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, FoundBy, Inputs, Known, Lifecycle, Observed,
-    Outputs, ProviderError, Resource, Settled,
+    By, Changes, Check, Context, CreateError, Deletion, FoundBy, Inputs, Known, Lifecycle,
+    Observed, Outputs, ProviderError, Resource, Settled,
 };
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,7 @@ use crate::{
     client::Clients,
     error::{Named, incomplete, unless_absent},
     id::{Arn, choice, id_type},
+    locate::nameless,
     retry::while_throttled,
     tags::{OWNER_FILTER, Tags},
     wait,
@@ -318,6 +319,18 @@ impl Lifecycle for Instance {
         };
         observe::all(clients, found, known).await
     }
+
+    async fn locate(
+        clients: &Clients,
+        by: By<'_, Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        let By::Id(id) = by else { return Err(nameless::<Self>()) };
+        let mut found = observe::instances(clients, "instance-id", vec![id.to_owned()]).await?;
+        found.retain(observe::lives);
+        Ok(observe::all(clients, found, |_| None).await?.pop())
+    }
+
+    crate::locate::claimed_by_tags!();
 
     async fn create(
         cx: &Context<'_, Clients>,

@@ -16,8 +16,8 @@ mod versions;
 
 use aws_sdk_ec2::types;
 use formwork_core::{
-    Changes, Check, Context, CreateError, Deletion, FoundBy, Inputs, Known, Lifecycle, Observed,
-    Outputs, ProviderError, Resource, Settled,
+    By, Changes, Check, Context, CreateError, Deletion, FoundBy, Inputs, Known, Lifecycle,
+    Observed, Outputs, ProviderError, Resource, Settled,
 };
 use serde::{Deserialize, Serialize};
 
@@ -34,8 +34,9 @@ use super::{
 use crate::{
     check,
     client::Clients,
-    error::{Named, incomplete, unless_absent},
+    error::{Absent, Named, incomplete, unless_absent},
     id::{Arn, choice, id_type},
+    locate::may_take,
     tags::{self, OWNER_FILTER, Tags},
     wait,
 };
@@ -283,6 +284,28 @@ impl Lifecycle for LaunchTemplate {
         found.iter().zip(versions).filter_map(look).collect()
     }
 
+    async fn locate(
+        clients: &Clients,
+        by: By<'_, Self>,
+    ) -> Result<Option<Observed<Self>>, ProviderError> {
+        let mut found = match by {
+            By::Id(id) => by_id(clients, id).await?,
+            By::Inputs(Self { name: Some(name), .. }) => {
+                templates(clients, "launch-template-name", vec![name.clone()]).await?
+            }
+            By::Inputs(_) => return Ok(None),
+        };
+        found.retain(|it| may_take(by, tags::owner(it.tags()).is_some()));
+        let Some(template) = found.pop() else {
+            return Ok(None);
+        };
+        // What is taken over is what a launch gets that names no version.
+        let default = template.default_version_number.unwrap_or(1).to_string().into();
+        look(clients, &template, &default, None).await
+    }
+
+    crate::locate::claimed_by_tags!();
+
     async fn create(
         cx: &Context<'_, Clients>,
         inputs: &Self,
@@ -393,6 +416,18 @@ async fn templates(
     values: Vec<String>,
 ) -> Result<Vec<types::LaunchTemplate>, ProviderError> {
     Ok(describe!(clients, describe_launch_templates, "ec2:DescribeLaunchTemplates", filter, values))
+}
+
+/// The template of this id, for which there is no filter.
+async fn by_id(clients: &Clients, id: &str) -> Result<Vec<types::LaunchTemplate>, ProviderError> {
+    if !id.starts_with("lt-") {
+        return Ok(Vec::new());
+    }
+    let call = clients.ec2().describe_launch_templates().launch_template_ids(id);
+    match call.send().await.named("ec2:DescribeLaunchTemplates") {
+        Err(error) if error.is_absent() => Ok(Vec::new()),
+        answer => Ok(answer?.launch_templates.unwrap_or_default()),
+    }
 }
 
 fn is(template: &types::LaunchTemplate, known: &Known<LaunchTemplate>) -> bool {
