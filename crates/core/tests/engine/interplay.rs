@@ -319,3 +319,77 @@ async fn a_refresh_of_half_made_parents_tells_what_they_have() {
     world.up(program).await.unwrap();
     world.assert_settled(program).await;
 }
+
+/// As many things as a label says, which is known before it is sent.
+fn labelled(label: usize) -> impl Fn(&mut Scope<'_>) {
+    move |scope: &mut Scope<'_>| {
+        let x = scope.add("x", Thing::builder().label(label.to_string()).build());
+        scope.decide("nodes", &x.label, |scope, label: Option<String>| {
+            for n in 0..label.unwrap().parse().unwrap() {
+                scope.add(format!("n{n}"), Thing::builder().build());
+            }
+        });
+    }
+}
+
+#[tokio::test]
+async fn what_will_be_declared_can_be_named() {
+    let mut world = World::new();
+    world.waves(labelled(2)).await;
+    let plan = world.plan_with(labelled(3), |p| p.target("x").target("nodes/n2")).await;
+    let plan = plan.unwrap_or_else(|e| panic!("{e}"));
+    assert!(plan.to_string().contains("+ nodes/n2"), "{plan}");
+    let plan = world.plan_with(labelled(3), |p| p.exclude("nodes/n2")).await;
+    let plan = plan.unwrap_or_else(|e| panic!("exclude {e}"));
+    assert!(!plan.to_string().contains("+ nodes/n2"), "{plan}");
+    world.foreign("old-1", r#"{"zone": "zone-a"}"#);
+    let plan = world.plan_with(labelled(3), |p| p.import("nodes/n2", "old-1")).await;
+    let plan = plan.unwrap_or_else(|e| panic!("import {e}"));
+    world.apply(plan).await.unwrap();
+    assert!(world.is_ours("old-1", "nodes/n2"));
+    world.assert_settled(labelled(3)).await;
+}
+
+/// Reads what a label names.
+fn reading(label: &'static str) -> impl Fn(&mut Scope<'_>) {
+    move |scope: &mut Scope<'_>| {
+        let x = scope.add("x", Thing::builder().label(label).build());
+        scope.decide("in", &x.label, |scope, label: Option<String>| {
+            let e = scope.existing::<Thing>("e", label.unwrap());
+            scope.add("b", thing(&[]));
+            scope.export("e", &e.id);
+        });
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_read_any_more_may_be_gone() {
+    let mut world = World::new();
+    world.foreign("old", r#"{"zone": "zone-a"}"#);
+    world.foreign("new", r#"{"zone": "zone-a"}"#);
+    world.waves(reading("old")).await;
+    world.cloud.lose("old");
+    world.kept.retain(|id| id != "old");
+    let plan = world.plan_with(reading("new"), |p| p).await;
+    let plan = plan.unwrap_or_else(|e| panic!("{e}"));
+    world.apply(plan).await.unwrap();
+    world.assert_settled(reading("new")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_import_that_stopped_half_way_and_is_not_wanted_any_more_deletes_nothing() {
+    for destroys in [false, true] {
+        let mut world = World::new();
+        world.foreign("old-1", r#"{"zone": "zone-a"}"#);
+        world.cloud.fail(Op::Claim, "a", 1, Fault::Refuse);
+        assert!(world.up(|scope| drop(scope.add("a", thing(&[]).import("old-1")))).await.is_err());
+        assert_eq!(world.state().records.len(), 1);
+        let done = match destroys {
+            false => world.settle(|_| ()).await,
+            true => world.destroy().await.unwrap(),
+        };
+        assert!(done.is_empty(), "{done:?}");
+        assert!(world.state().records.is_empty());
+        assert_eq!(world.cloud.ids(), ["old-1"]);
+    }
+}
