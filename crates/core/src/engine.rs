@@ -440,8 +440,9 @@ impl PlanRequest<'_> {
         }
         recovery.repairs.extend(moves.changes.clone());
         moves.arrive(&mut arrivals);
-        let over = departed(&program, &snapshot, self.want, &selection)?;
-        recovery.repairs.extend(over);
+        // By a wrong guess it may declare what it does not: that is refused once it is known.
+        let over = departed(&program, &snapshot, self.want, &selection);
+        recovery.repairs.extend(over.iter().flatten().cloned());
         let late = program.late_lookups();
         let (mut answers, mut pins) = (HashMap::new(), Vec::new());
         match self.want {
@@ -577,6 +578,7 @@ impl PlanRequest<'_> {
         if let Some(decided) = decided.filter(|decided| *decided != program.decisions()) {
             return Ok(Wave::By(decided));
         }
+        over?;
         let pins = facts.answers.values().cloned().collect();
         let recorded = facts.snapshot.targets.clone();
         let rows = dry_run::rows(settings, &facts.snapshot);

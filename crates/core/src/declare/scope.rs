@@ -115,6 +115,8 @@ impl Scope<'_> {
     /// way round, a resource is made and what was read is forgotten; to take it over,
     /// [`Declaration::import`] it. The objects of the types that can not be found by an id
     /// ([`Lifecycle::locate`](crate::Lifecycle::locate)) can not be read either.
+    ///
+    /// All of it: [`docs::options::existing`](crate::docs::options::existing).
     #[track_caller]
     pub fn existing<R: Resource>(
         &mut self,
@@ -165,6 +167,8 @@ impl Scope<'_> {
     ///
     /// To destroy a stack, subtrees are declared from the recorded values. What is recorded
     /// and can not be decided any more is destroyed all the same.
+    ///
+    /// All of it: [`docs::options::decide`](crate::docs::options::decide).
     #[track_caller]
     pub fn decide<T, U, I>(
         &mut self,
@@ -220,6 +224,8 @@ impl Scope<'_> {
     ///   that has to look at such an object is refused.
     /// * **It points elsewhere** than where its objects were made: the plan is refused. Objects that are
     ///   `deleted_with` what it was made of go with that, without a call.
+    ///
+    /// All of it: [`docs::options::scope_provider`](crate::docs::options::scope_provider).
     #[track_caller]
     pub fn provider<P: Provider + 'static>(
         &mut self,
@@ -433,6 +439,8 @@ impl<R> Declaration<R> {
     ///
     /// Once it is recorded this says nothing more, also after the object was replaced or is gone: it
     /// can stay in the program. Take it away and nothing changes; the object stays managed.
+    ///
+    /// All of it: [`docs::options::import`](crate::docs::options::import).
     #[must_use]
     pub fn import(mut self, id: impl Into<String>) -> Self {
         self.options.import = Some(id.into());
@@ -482,6 +490,8 @@ macro_rules! option_setters {
             /// deleted, what would be in the way of that goes first; when it is retained, all of it
             /// stays. Without this, such children are told and stay. A delete that was cut off by a
             /// crash is looked after by the next plan.
+            ///
+            /// All of it: [`docs::options::exclusive`](crate::docs::options::exclusive).
             #[must_use]
             pub fn exclusive(mut self) -> Self {
                 self.options.exclusive = true;
@@ -617,6 +627,8 @@ macro_rules! option_setters {
             /// address this says nothing more. What comes in between plan and apply is not adopted:
             /// its create fails. An object that is recorded at another address of the stack is not
             /// adopted either. A type that can not look refuses the plan.
+            ///
+            /// All of it: [`docs::options::adopt`](crate::docs::options::adopt).
             #[must_use]
             pub fn adopt(mut self) -> Self {
                 self.options.adopt = true;
@@ -640,6 +652,8 @@ macro_rules! option_setters {
             /// refused where a call on one of the objects was cut off, where what goes
             /// with another object would be parted from it, and where the two stacks mean different
             /// places by the name of a provider.
+            ///
+            /// All of it: [`docs::options::moved_from_stack`](crate::docs::options::moved_from_stack).
             #[must_use]
             pub fn moved_from_stack(
                 mut self,

@@ -4,10 +4,17 @@
 /// a crash.
 ///
 /// Options come before `scope.add`, on what `.build()` returned; components take them by
-/// [`with_options`](crate::Component::with_options), and their children inherit them.
+/// [`with_options`](crate::Component::with_options), and their children inherit them. What a
+/// [`Scope`](crate::Scope) itself does in their manner has its page here too.
 pub mod options {
+    #[doc = include_str!("options/adopt.md")]
+    pub mod adopt {}
+
     #[doc = include_str!("options/after.md")]
     pub mod after {}
+
+    #[doc = include_str!("options/decide.md")]
+    pub mod decide {}
 
     #[doc = include_str!("options/delete_first.md")]
     pub mod delete_first {}
@@ -15,8 +22,14 @@ pub mod options {
     #[doc = include_str!("options/deleted_with.md")]
     pub mod deleted_with {}
 
+    #[doc = include_str!("options/exclusive.md")]
+    pub mod exclusive {}
+
     #[doc = include_str!("options/exempt.md")]
     pub mod exempt {}
+
+    #[doc = include_str!("options/existing.md")]
+    pub mod existing {}
 
     #[doc = include_str!("options/hook.md")]
     pub mod hook {}
@@ -24,8 +37,14 @@ pub mod options {
     #[doc = include_str!("options/ignore_changes.md")]
     pub mod ignore_changes {}
 
+    #[doc = include_str!("options/import.md")]
+    pub mod import {}
+
     #[doc = include_str!("options/moved_from.md")]
     pub mod moved_from {}
+
+    #[doc = include_str!("options/moved_from_stack.md")]
+    pub mod moved_from_stack {}
 
     #[doc = include_str!("options/protect.md")]
     pub mod protect {}
@@ -41,6 +60,9 @@ pub mod options {
 
     #[doc = include_str!("options/retain.md")]
     pub mod retain {}
+
+    #[doc = include_str!("options/scope_provider.md")]
+    pub mod scope_provider {}
 
     #[doc = include_str!("options/timeouts.md")]
     pub mod timeouts {}

@@ -47,11 +47,17 @@ impl PlanRequest<'_> {
         };
         gatherer.rename(&self.program, &mut renamed, |_| self.narrow.is_whole());
         let mut program = self.recorded(&renamed)?;
+        let mut guessed = self.want == Want::Program && !program.decisions().is_empty();
         for _ in 0..ROUNDS {
-            match self.plan_decided(program, snapshot.clone(), &heard, seed).await? {
-                Wave::Plan(plan) => return Ok(*plan),
-                Wave::By(decisions) => program = self.decided(&decisions)?,
+            match self.plan_decided(program, snapshot.clone(), &heard, seed).await {
+                Ok(Wave::Plan(plan)) => return Ok(*plan),
+                Ok(Wave::By(decisions)) => program = self.decided(&decisions)?,
+                Err(error) if guessed && may_be_of_a_guess(&error) => {
+                    program = self.decided(&Decisions::new())?;
+                }
+                Err(error) => return Err(error),
             }
+            guessed = false;
         }
         Err(self.undecidable())
     }
@@ -112,6 +118,18 @@ impl PlanRequest<'_> {
         }
         self.decided(&Decisions::new())
     }
+}
+
+/// Whether a wrong guess may be all that is wrong: what is not there may be declared, and what was asked
+/// may not be, once it is known.
+fn may_be_of_a_guess(error: &PlanError) -> bool {
+    matches!(
+        error,
+        PlanError::UnknownAddresses { .. }
+            | PlanError::Lookup { .. }
+            | PlanError::NoProvider { .. }
+            | PlanError::Invalid { .. }
+    )
 }
 
 impl Program {

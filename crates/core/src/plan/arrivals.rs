@@ -162,7 +162,11 @@ pub(crate) fn departed(
         program.declares(at, &gone.kind) && !is_here(snapshot, at)
     };
     let chosen = snapshot.departed.values().filter(|gone| selection.contains(&gone.address));
-    let (still, over): (Vec<&Departed>, Vec<&Departed>) = chosen.partition(declared);
+    let (still, mut over): (Vec<&Departed>, Vec<&Departed>) = chosen.partition(declared);
+    // What is undecided may declare it, there or as moved from there.
+    if program.undecided().next().is_some() {
+        over.clear();
+    }
     if want != Want::Nothing && !still.is_empty() {
         let departed = still.into_iter().cloned().collect();
         return Err(PlanError::Departed { stack: program.stack.to_string(), departed });

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{
-    Action, FieldChange, Observation, Reason, Selection,
+    Action, Facts, FieldChange, Observation, Reason, Selection,
     decide::{Decision, Draft, problem, updated_outputs},
     diff::{mark_outputs, mark_secrets},
 };
@@ -81,6 +81,22 @@ pub(crate) fn wanted<'p>(
         }
     }
     wanted
+}
+
+/// Whether a declaration that is left out of a narrowed plan may take over this object, of a type and
+/// an id.
+pub(super) fn taken_over_later(
+    program: &Program,
+    facts: &Facts<'_>,
+    (kind, id): (&str, &str),
+) -> bool {
+    !facts.selection.is_whole()
+        && program.graph.node_weights().any(|node| {
+            node.kind.name() == kind
+                && !facts.selection.contains(&node.address)
+                && (node.options.adopt || facts.imports.id_of(node) == Some(id))
+                && row_of(&facts.snapshot, node).is_none()
+        })
 }
 
 /// Whether what was found may be taken over.

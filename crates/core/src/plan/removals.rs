@@ -57,7 +57,9 @@ pub(super) fn decide(draft: &mut Draft<'_>) -> Vec<Removal> {
             (Role::Current, None) => Reason::NoLongerDeclared,
         };
         let deleting = draft.facts.deleting.contains(&record.id) && record.status != Status::Absent;
-        let retained = decision.map_or(record.options.retain, |d| d.options.retain);
+        // What was to be taken over, and was never marked as ours, may be somebody else's.
+        let retained =
+            decision.map_or(record.options.retain, |d| d.options.retain) || record.is_unclaimed();
         let reader = readers.of_row(draft, record).filter(|_| !is_gone && !deleting);
         if let Some(reader) = reader {
             removals.push(Removal {

@@ -8,7 +8,10 @@ use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Facts, PlanError, Reason, existing::Readers, removals::Removal};
+use super::{
+    Action, Facts, PlanError, Reason, Want, existing::Readers, import::taken_over_later,
+    removals::Removal,
+};
 use crate::{
     declare::{Problem, Program},
     identity::{Address, ResourceId},
@@ -150,6 +153,7 @@ pub(super) fn decide(
     let mut unasked = Unasked { told: children.looked.then(Vec::new), ..Unasked::default() };
     let mut blocked: Vec<(&StrayOf, &Stray)> = Vec::new();
     let known = Known::of(program, facts);
+    let open = facts.want == Want::Program && program.undecided().next().is_some();
     let strays = children.strays.iter().enumerate();
     for (at, stray) in strays.filter(|(_, stray)| !known.has(facts, stray)) {
         let goes = |of: &&StrayOf| {
@@ -163,6 +167,9 @@ pub(super) fn decide(
         let in_the_way = deleted.iter().copied().find(|of| !of.goes_along);
         let claimed = stray.parents.iter().filter(left);
         let claimed = claimed.filter(|of| stray.owner.is_none() && !of.told_only);
+        // What is undecided, or left out of this plan, may take it over; not from what goes now.
+        let spared = open || taken_over_later(program, facts, (&stray.kind, &stray.physical_id));
+        let claimed = claimed.filter(|of| !spared || goes(of));
         let exclusive = claimed.clone().find(|of| is_exclusive(program, facts, of.row));
         let reason = match (stray.deleting, exclusive) {
             (Some(_), _) => Some(Reason::DeleteBegan),

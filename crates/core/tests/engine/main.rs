@@ -16,6 +16,7 @@ mod existing;
 mod failure;
 mod hooks;
 mod import;
+mod interplay;
 mod late_lookups;
 mod left_out;
 mod moves;
