@@ -40,6 +40,10 @@ fn later(fixed: &'static str) -> impl Fn(&mut Scope<'_>) {
     }
 }
 
+fn records_only(request: formwork_core::PlanRequest<'_>) -> formwork_core::PlanRequest<'_> {
+    request.refresh_only()
+}
+
 #[tokio::test]
 async fn what_is_undecided_may_take_over_what_an_exclusive_parent_has() {
     let world = World::of_families();
@@ -225,7 +229,7 @@ async fn an_import_that_the_store_did_not_record_is_recorded_later() {
             world.engine().record(&read).await.unwrap();
         }
         world.check();
-        let _ = world.plan_with(taking, |p| p.refresh_only()).await.unwrap();
+        let _ = world.plan_with(taking, records_only).await.unwrap();
         world.settle(taking).await;
         assert!(world.is_ours("by-hand#1", "part"), "{n}");
         world.destroy().await.unwrap();
@@ -253,7 +257,7 @@ async fn a_crash_at_any_write_of_an_import_and_then_a_refresh_or_a_destroy() {
             let case = format!("{n} {during} {then}");
             match then {
                 0 => {
-                    let plan = world.plan_with(taking, |p| p.refresh_only()).await.unwrap();
+                    let plan = world.plan_with(taking, records_only).await.unwrap();
                     world.apply(plan).await.unwrap();
                     world.settle(taking).await;
                 }
@@ -312,7 +316,7 @@ async fn a_refresh_of_half_made_parents_tells_what_they_have() {
     let _ = world.up(program).await;
     world.cloud.add(PART, of("a#1"));
     world.cloud.add(LEAF, of("b#1"));
-    let plan = world.plan_with(program, |p| p.refresh_only()).await.unwrap();
+    let plan = world.plan_with(program, records_only).await.unwrap();
     assert_eq!(told(&plan).len(), 2, "{plan}");
     world.apply(plan).await.unwrap();
     world.kept.push("by-hand#1".into());
